@@ -1,0 +1,86 @@
+//! EXTEND2 asks the last hop for one more, EXTENDED2 brings the new hop's answer.
+//! <https://spec.torproject.org/tor-spec/create-created-cells.html#EXTEND>
+
+use bytes::BufMut;
+use nom::{
+    IResult, Parser,
+    combinator::map,
+    multi::{length_count, length_data},
+    number::complete::{be_u8, be_u16},
+};
+use tor_id::LinkSpec;
+
+use crate::codec::{Body, TooLong, len_u8, len_u16};
+
+/// Which circuit handshake an onionskin speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HandshakeType(pub u16);
+
+impl HandshakeType {
+    /// Obsolete.
+    pub const TAP: Self = Self(0);
+    /// X25519 and SHA-256.
+    pub const NTOR: Self = Self(2);
+    /// ntor with extensions.
+    pub const NTOR_V3: Self = Self(3);
+}
+
+/// EXTEND2, sent to the last hop.
+///
+/// | bytes | field |
+/// |---|---|
+/// | 1 | number of link specifiers; each is kind(1), length(1), body |
+/// | 2 | handshake type |
+/// | 2 + n | onionskin, length-prefixed |
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extend2<'a> {
+    /// The relay to extend to, in the order in which they are written.
+    pub target: Vec<LinkSpec>,
+    /// The handshake of the onionskin.
+    pub kind: HandshakeType,
+    /// The client's half of the handshake.
+    pub onionskin: &'a [u8],
+}
+
+/// EXTENDED2, the new hop's half of the handshake: length-prefixed, 2 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extended2<'a> {
+    /// The relay's half of the handshake.
+    pub reply: &'a [u8],
+}
+
+impl<'a> Body<'a> for Extend2<'a> {
+    const NAME: &'static str = "EXTEND2";
+
+    fn parse(input: &'a [u8]) -> IResult<&'a [u8], Self> {
+        let (rest, target) = length_count(be_u8, LinkSpec::parse).parse(input)?;
+        let (rest, kind) = map(be_u16, HandshakeType).parse(rest)?;
+        let (rest, onionskin) = length_data(be_u16).parse(rest)?;
+        Ok((rest, Self { target, kind, onionskin }))
+    }
+
+    fn encode(&self, out: &mut impl BufMut) -> Result<(), TooLong> {
+        out.put_u8(len_u8("link specifiers", self.target.len())?);
+        for spec in &self.target {
+            spec.encode(out).map_err(|_| TooLong { what: "link specifier" })?;
+        }
+        out.put_u16(self.kind.0);
+        out.put_u16(len_u16("onionskin", self.onionskin.len())?);
+        out.put_slice(self.onionskin);
+        Ok(())
+    }
+}
+
+impl<'a> Body<'a> for Extended2<'a> {
+    const NAME: &'static str = "EXTENDED2";
+
+    fn parse(input: &'a [u8]) -> IResult<&'a [u8], Self> {
+        map(length_data(be_u16), |reply| Self { reply }).parse(input)
+    }
+
+    fn encode(&self, out: &mut impl BufMut) -> Result<(), TooLong> {
+        out.put_u16(len_u16("handshake reply", self.reply.len())?);
+        out.put_slice(self.reply);
+        Ok(())
+    }
+}

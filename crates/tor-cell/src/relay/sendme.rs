@@ -1,0 +1,60 @@
+//! SENDME: the peer may send more. On a circuit it proves, since version 1, that its sender saw the cell
+//! that it acknowledges. <https://spec.torproject.org/tor-spec/flow-control.html>
+
+use bytes::BufMut;
+use nom::{
+    IResult, Parser,
+    combinator::map,
+    multi::length_data,
+    number::complete::{be_u8, be_u16},
+};
+
+use crate::codec::{Body, TooLong, len_u16};
+
+/// The digest or tag of the cell that a SENDME acknowledges: 20 bytes with tor1, 16 with CGO.
+pub type SendmeTag<'a> = &'a [u8];
+
+/// SENDME.
+///
+/// | bytes | field |
+/// |---|---|
+/// | 1 | version: 0 (or no body at all) proves nothing, 1 carries a tag |
+/// | 2 + n | data, length-prefixed; version 1: the tag |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sendme<'a> {
+    /// Version 0, and every stream-level SENDME.
+    Unauthenticated,
+    /// Version 1.
+    Tagged(SendmeTag<'a>),
+    /// A version that we do not know.
+    Unknown(u8),
+}
+
+impl<'a> Body<'a> for Sendme<'a> {
+    const NAME: &'static str = "SENDME";
+
+    fn parse(input: &'a [u8]) -> IResult<&'a [u8], Self> {
+        if input.is_empty() {
+            return Ok((input, Self::Unauthenticated));
+        }
+        let (rest, version) = be_u8(input)?;
+        match version {
+            0 => Ok((rest, Self::Unauthenticated)),
+            1 => map(length_data(be_u16), Self::Tagged).parse(rest),
+            _ => Ok((rest, Self::Unknown(version))),
+        }
+    }
+
+    fn encode(&self, out: &mut impl BufMut) -> Result<(), TooLong> {
+        match self {
+            Self::Unauthenticated => {}
+            Self::Tagged(tag) => {
+                out.put_u8(1);
+                out.put_u16(len_u16("SENDME tag", tag.len())?);
+                out.put_slice(tag);
+            }
+            Self::Unknown(version) => out.put_u8(*version),
+        }
+        Ok(())
+    }
+}

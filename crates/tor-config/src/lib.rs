@@ -1,0 +1,1 @@
+//! torrc and the command line, read into plain structs

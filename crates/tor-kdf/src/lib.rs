@@ -1,0 +1,1 @@
+//! Tor's key derivation functions: KDF-TOR, HKDF-SHA256, SHAKE-256

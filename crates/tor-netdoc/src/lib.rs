@@ -1,0 +1,1 @@
+//! Tor's signed directory documents: consensus, microdescriptors, authority certificates, diffs
