@@ -15,12 +15,19 @@
 //! Left out on purpose: how a relay's keys come to be trusted (documents do that: `tor-netdoc`), and every
 //! private key but those that tests make.
 
+pub mod certs;
+mod ed25519;
 mod fault;
 mod ids;
 mod link_spec;
+mod rsa;
 mod sensitive;
+#[cfg(test)]
+mod testdata;
 
+pub use ed25519::BadSignature;
 pub use fault::Fault;
 pub use ids::{Ed25519Id, IdError, RelayIds, RsaId};
 pub use link_spec::{LinkSpec, LinkSpecError};
+pub use rsa::{RsaKeyError, RsaPublicKey};
 pub use sensitive::Sensitive;
