@@ -18,10 +18,14 @@ use crate::{BadSignature, Fault, RsaKeyError};
 
 mod crosscert;
 mod ed25519;
+#[cfg(feature = "sign")]
+mod issue;
 mod x509;
 
 pub use crosscert::RsaCrosscert;
 pub use ed25519::{CertType, CertifiedKey, Ed25519Cert, VerifiedCert};
+#[cfg(feature = "sign")]
+pub use issue::{CertExtension, NewCert};
 pub use x509::RsaIdCert;
 
 /// Why a certificate proves nothing.

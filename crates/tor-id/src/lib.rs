@@ -12,8 +12,12 @@
 //! assert_eq!(ids.to_string(), "$000102030405060708090A0B0C0D0E0F10111213");
 //! ```
 //!
+//! What proves them is in [`certs`]: the Ed25519 certificates, the RSA identity's self-signed certificate, and
+//! the cross-certificate between the two. [`RsaPublicKey`] and [`Ed25519Id::verify`] check signatures on
+//! anything else, such as directory documents.
+//!
 //! Left out on purpose: how a relay's keys come to be trusted (documents do that: `tor-netdoc`), and every
-//! private key but those that tests make.
+//! private key. Tests need some, and certificates made with them: the feature `sign` has those.
 
 pub mod certs;
 mod ed25519;
@@ -29,5 +33,7 @@ pub use ed25519::BadSignature;
 pub use fault::Fault;
 pub use ids::{Ed25519Id, IdError, RelayIds, RsaId};
 pub use link_spec::{LinkSpec, LinkSpecError};
+#[cfg(feature = "sign")]
+pub use rsa::RsaPrivateKey;
 pub use rsa::{RsaKeyError, RsaPublicKey};
 pub use sensitive::Sensitive;

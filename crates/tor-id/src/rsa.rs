@@ -14,6 +14,12 @@ use thiserror::Error;
 
 use crate::{BadSignature, RsaId};
 
+#[cfg(feature = "sign")]
+mod private;
+
+#[cfg(feature = "sign")]
+pub use private::RsaPrivateKey;
+
 /// An RSA public key of a size that Tor uses, with the DER form that its identity is a digest of.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RsaPublicKey {
@@ -124,3 +130,6 @@ fn sha256_digest_info(digest: &[u8; 32]) -> Vec<u8> {
     ];
     [&PREFIX[..], digest].concat()
 }
+
+#[cfg(test)]
+mod tests;
