@@ -10,55 +10,68 @@
 //!
 //! A fixed cell is a plain slice of the read buffer; nothing is copied here.
 
-use bytes::BufMut;
+use bytes::{BufMut, BytesMut};
 
-use crate::{CELL_BODY_LEN, CellBody, CircId, DecodeError, TooLong, codec::len_u16};
+use crate::{
+    CELL_BODY_LEN, CellBody, ChanBody, CircId, DecodeError, TooLong, code_point::code_points, codec::len_u16,
+};
 
-/// A channel cell's command. Open: an unknown one survives, and the channel ignores it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ChanCmd(pub u8);
+code_points! {
+    /// A channel cell's command. Open: an unknown one survives, and the channel ignores it.
+    pub struct ChanCmd(u8);
+    /// Keeps a link busy; means nothing.
+    PADDING = 0,
+    /// Obsolete (TAP).
+    CREATE = 1,
+    /// Obsolete (TAP).
+    CREATED = 2,
+    /// A cell for, or through, a circuit.
+    RELAY = 3,
+    /// Ends a circuit.
+    DESTROY = 4,
+    /// Makes a circuit without public-key cryptography.
+    CREATE_FAST = 5,
+    /// Answers CREATE_FAST.
+    CREATED_FAST = 6,
+    /// The first cell of a link.
+    VERSIONS = 7,
+    /// Ends the link handshake.
+    NETINFO = 8,
+    /// RELAY that may carry EXTEND2.
+    RELAY_EARLY = 9,
+    /// Makes a circuit.
+    CREATE2 = 10,
+    /// Answers CREATE2.
+    CREATED2 = 11,
+    /// Asks for more, less or no link padding.
+    PADDING_NEGOTIATE = 12,
+    /// Padding of any length.
+    VPADDING = 128,
+    /// Proves who the responder is.
+    CERTS = 129,
+    /// Invites the initiator to prove who it is.
+    AUTH_CHALLENGE = 130,
+    /// Proves who the initiator is; clients never send it.
+    AUTHENTICATE = 131,
+    /// Reserved.
+    AUTHORIZE = 132,
+}
 
 impl ChanCmd {
-    /// Keeps a link busy; means nothing.
-    pub const PADDING: Self = Self(0);
-    /// Obsolete (TAP).
-    pub const CREATE: Self = Self(1);
-    /// Obsolete (TAP).
-    pub const CREATED: Self = Self(2);
-    /// A cell for, or through, a circuit.
-    pub const RELAY: Self = Self(3);
-    /// Ends a circuit.
-    pub const DESTROY: Self = Self(4);
-    /// Makes a circuit without public-key cryptography.
-    pub const CREATE_FAST: Self = Self(5);
-    /// Answers CREATE_FAST.
-    pub const CREATED_FAST: Self = Self(6);
-    /// The first cell of a link.
-    pub const VERSIONS: Self = Self(7);
-    /// Ends the link handshake.
-    pub const NETINFO: Self = Self(8);
-    /// RELAY that may carry EXTEND2.
-    pub const RELAY_EARLY: Self = Self(9);
-    /// Makes a circuit.
-    pub const CREATE2: Self = Self(10);
-    /// Answers CREATE2.
-    pub const CREATED2: Self = Self(11);
-    /// Asks for more, less or no link padding.
-    pub const PADDING_NEGOTIATE: Self = Self(12);
-    /// Padding of any length.
-    pub const VPADDING: Self = Self(128);
-    /// Proves who the responder is.
-    pub const CERTS: Self = Self(129);
-    /// Invites the initiator to prove who it is.
-    pub const AUTH_CHALLENGE: Self = Self(130);
-    /// Proves who the initiator is; clients never send it.
-    pub const AUTHENTICATE: Self = Self(131);
-    /// Reserved.
-    pub const AUTHORIZE: Self = Self(132);
-
     /// True if a cell of this command says its own length.
     pub const fn is_variable(self) -> bool {
         self.0 == Self::VERSIONS.0 || self.0 >= 128
+    }
+
+    /// True if a cell of this command belongs to a circuit, and so must name one; every other known command
+    /// is the channel's own, and must not.
+    pub const fn is_of_circuit(self) -> bool {
+        matches!(self.0, 1..=6 | 9..=11)
+    }
+
+    /// True for the commands named here.
+    pub const fn is_known(self) -> bool {
+        self.name().is_some()
     }
 }
 
@@ -96,19 +109,44 @@ pub struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// The first cell in `input`, or `None` until more bytes arrive.
     pub fn read(input: &'a [u8], width: CircIdWidth) -> Option<Self> {
-        let (id, rest) = input.split_at_checked(width.bytes())?;
-        let raw = id.iter().fold(0, |sum, &byte| sum << 8 | u32::from(byte));
+        let (raw, rest) = match width {
+            CircIdWidth::Four => {
+                let (id, rest) = input.split_first_chunk()?;
+                (u32::from_be_bytes(*id), rest)
+            }
+            CircIdWidth::Two => {
+                let (id, rest) = input.split_first_chunk()?;
+                (u16::from_be_bytes(*id).into(), rest)
+            }
+        };
         let (&command, rest) = rest.split_first()?;
         let command = ChanCmd(command);
         let (body_len, rest) = if command.is_variable() {
-            let (length, rest) = rest.split_first_chunk::<2>()?;
-            (usize::from(u16::from_be_bytes(*length)), rest)
+            let (length, rest) = rest.split_first_chunk()?;
+            (u16::from_be_bytes(*length).into(), rest)
         } else {
             (CELL_BODY_LEN, rest)
         };
         let body = rest.get(..body_len)?;
         let len = input.len() - rest.len() + body_len;
         Some(Self { circ: CircId::from_wire(raw), command, body, len })
+    }
+
+    /// True if the cell names a circuit where its command demands one, and none where it forbids one. An
+    /// unknown command may do either.
+    pub const fn is_addressed(&self) -> bool {
+        !self.command.is_known() || self.command.is_of_circuit() == self.circ.is_some()
+    }
+
+    /// Reads the body as an `M`.
+    ///
+    /// # Errors
+    /// If the command or the body is not `M`'s.
+    pub fn decode<M: ChanBody<'a>>(&self) -> Result<M, DecodeError> {
+        if self.command != M::COMMAND {
+            return Err(DecodeError { what: M::NAME });
+        }
+        M::decode(self.body)
     }
 
     /// The body as that of a fixed cell.
@@ -158,5 +196,48 @@ pub fn put_variable(
     out.put_u8(command.0);
     out.put_u16(length);
     out.put_slice(body);
+    Ok(())
+}
+
+/// Appends a whole cell that carries `message`, padded with zeros if its length is fixed. VERSIONS, the first
+/// cell of a link, gets a 2-byte circuit id, every other a 4-byte one.
+///
+/// # Errors
+/// If the message does not fit its cell. Nothing is appended then.
+pub fn put_message<'m, M: ChanBody<'m>>(
+    circ: Option<CircId>,
+    message: &M,
+    out: &mut BytesMut,
+) -> Result<(), TooLong> {
+    let start = out.len();
+    let result = try_put_message(circ, message, out);
+    if result.is_err() {
+        out.truncate(start);
+    }
+    result
+}
+
+fn try_put_message<'m, M: ChanBody<'m>>(
+    circ: Option<CircId>,
+    message: &M,
+    out: &mut BytesMut,
+) -> Result<(), TooLong> {
+    let error = TooLong { what: M::NAME };
+    if M::COMMAND.is_variable() {
+        let width = if M::COMMAND == ChanCmd::VERSIONS { CircIdWidth::Two } else { CircIdWidth::Four };
+        let header = out.len();
+        put_variable(M::COMMAND, &[], width, out)?;
+        let body = out.len();
+        message.encode(out)?;
+        let length = len_u16(M::NAME, out.len() - body)?;
+        let place = out.get_mut(header..body).and_then(<[u8]>::last_chunk_mut).ok_or(error)?;
+        *place = length.to_be_bytes();
+    } else {
+        put_header(circ, M::COMMAND, out);
+        let body = out.len();
+        message.encode(out)?;
+        let padding = CELL_BODY_LEN.checked_sub(out.len() - body).ok_or(error)?;
+        out.put_bytes(0, padding);
+    }
     Ok(())
 }

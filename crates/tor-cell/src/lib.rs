@@ -12,13 +12,19 @@
 //! Each message is one file with one place that knows its bytes: [`Body`]. Decoding borrows from the cell,
 //! encoding writes into the caller's buffer.
 
+pub mod chan;
+mod code_point;
 pub mod codec;
 pub mod frame;
+mod handshake_type;
 mod ids;
+mod reason;
 pub mod relay;
 
-pub use codec::{Body, DecodeError, TooLong};
+pub use codec::{Body, ChanBody, DecodeError, RelayBody, TooLong};
+pub use handshake_type::{HandshakeType, MAX_HANDSHAKE_REPLY};
 pub use ids::{CircId, StreamId};
+pub use reason::{DestroyReason, EndReason};
 
 /// Bytes in the body of a fixed-length cell.
 pub const CELL_BODY_LEN: usize = 509;

@@ -4,26 +4,17 @@
 use bytes::BufMut;
 use nom::{
     IResult, Parser,
-    combinator::map,
+    combinator::{map, verify},
     multi::{length_count, length_data},
     number::complete::{be_u8, be_u16},
 };
 use tor_id::LinkSpec;
 
-use crate::codec::{Body, TooLong, len_u8, len_u16};
-
-/// Which circuit handshake an onionskin speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HandshakeType(pub u16);
-
-impl HandshakeType {
-    /// Obsolete.
-    pub const TAP: Self = Self(0);
-    /// X25519 and SHA-256.
-    pub const NTOR: Self = Self(2);
-    /// ntor with extensions.
-    pub const NTOR_V3: Self = Self(3);
-}
+use super::RelayCmd;
+use crate::{
+    Body, HandshakeType, MAX_HANDSHAKE_REPLY, RelayBody, TooLong,
+    codec::{len_u8, len_u16},
+};
 
 /// EXTEND2, sent to the last hop.
 ///
@@ -42,7 +33,8 @@ pub struct Extend2<'a> {
     pub onionskin: &'a [u8],
 }
 
-/// EXTENDED2, the new hop's half of the handshake: length-prefixed, 2 bytes.
+/// EXTENDED2, the new hop's half of the handshake: length-prefixed (2 bytes), at most
+/// [`MAX_HANDSHAKE_REPLY`] bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extended2<'a> {
     /// The relay's half of the handshake.
@@ -75,12 +67,25 @@ impl<'a> Body<'a> for Extended2<'a> {
     const NAME: &'static str = "EXTENDED2";
 
     fn parse(input: &'a [u8]) -> IResult<&'a [u8], Self> {
-        map(length_data(be_u16), |reply| Self { reply }).parse(input)
+        // At most what a full v0 message holds, whatever buffer the body comes from (TROVE-2026-003).
+        let reply = verify(length_data(be_u16), |reply: &[u8]| reply.len() <= MAX_HANDSHAKE_REPLY);
+        map(reply, |reply| Self { reply }).parse(input)
     }
 
     fn encode(&self, out: &mut impl BufMut) -> Result<(), TooLong> {
+        if self.reply.len() > MAX_HANDSHAKE_REPLY {
+            return Err(TooLong { what: "handshake reply" });
+        }
         out.put_u16(len_u16("handshake reply", self.reply.len())?);
         out.put_slice(self.reply);
         Ok(())
     }
+}
+
+impl<'a> RelayBody<'a> for Extend2<'a> {
+    const COMMAND: RelayCmd = RelayCmd::EXTEND2;
+}
+
+impl<'a> RelayBody<'a> for Extended2<'a> {
+    const COMMAND: RelayCmd = RelayCmd::EXTENDED2;
 }

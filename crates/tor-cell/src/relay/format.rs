@@ -10,50 +10,17 @@
 //! | 2 | length | length | body |
 //! | length | body | | padding |
 //! | | padding | | |
+//!
+//! Padding is four zeros and then random bytes, as many as fit: so nobody can compute an authenticated SENDME
+//! without having seen the cell (proposal 289).
+//!
+//! Both ways, a message names a stream if and only if its command is one of streams; in v0 a SENDME may do
+//! either. In v1 a SENDME is the circuit's, since hops that speak v1 have no stream windows.
 
-use crate::{CellBody, DecodeError, StreamId, TooLong};
+use thiserror::Error;
 
-/// A relay message's command. Open: an unknown one survives, and closes the circuit where it arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RelayCmd(pub u8);
-
-impl RelayCmd {
-    /// Opens a stream.
-    pub const BEGIN: Self = Self(1);
-    /// Bytes of a stream.
-    pub const DATA: Self = Self(2);
-    /// Closes a stream.
-    pub const END: Self = Self(3);
-    /// Answers BEGIN.
-    pub const CONNECTED: Self = Self(4);
-    /// Grants more of the window.
-    pub const SENDME: Self = Self(5);
-    /// Obsolete (TAP).
-    pub const EXTEND: Self = Self(6);
-    /// Obsolete (TAP).
-    pub const EXTENDED: Self = Self(7);
-    /// Asks to forget all hops behind the receiver.
-    pub const TRUNCATE: Self = Self(8);
-    /// The hops behind the sender are gone.
-    pub const TRUNCATED: Self = Self(9);
-    /// Long-range padding.
-    pub const DROP: Self = Self(10);
-    /// Asks for a name to be resolved.
-    pub const RESOLVE: Self = Self(11);
-    /// Answers RESOLVE.
-    pub const RESOLVED: Self = Self(12);
-    /// Opens a stream to the relay's own directory.
-    pub const BEGIN_DIR: Self = Self(13);
-    /// Asks for one more hop.
-    pub const EXTEND2: Self = Self(14);
-    /// Answers EXTEND2.
-    pub const EXTENDED2: Self = Self(15);
-
-    /// True if a message of this command belongs to a stream, and so must name one.
-    pub const fn is_of_stream(self) -> bool {
-        matches!(self.0, 1..=4 | 11 | 12 | 13 | 43 | 44)
-    }
-}
+use super::RelayCmd;
+use crate::{CellBody, DecodeError, RelayBody, StreamId, TooLong};
 
 /// One message, borrowed from its cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,54 +42,180 @@ pub enum RelayFormat {
     V1,
 }
 
-impl RelayFormat {
-    /// Reads the message of a decrypted cell.
+/// A message that a format can't say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// The body does not fit.
+    #[error("{command} message of {length} bytes does not fit a cell")]
+    TooLong {
+        /// The message's command.
+        command: RelayCmd,
+        /// The length of its body.
+        length: usize,
+    },
+    /// The stream is missing, or there is one where none may be.
+    #[error("{command} message with a missing or stray stream id")]
+    Stream {
+        /// The message's command.
+        command: RelayCmd,
+    },
+    /// The format has no place for commands that it does not know.
+    #[error("unknown command {command}")]
+    Unknown {
+        /// The message's command.
+        command: RelayCmd,
+    },
+}
+
+impl<'a> RelayMsg<'a> {
+    /// Writes `message` into `scratch`, from its start, and makes it a message for `stream`.
     ///
     /// # Errors
-    /// If the length field is longer than the cell (or, in v1, if a stream id is missing where it must be).
-    pub fn decode(self, cell: &CellBody) -> Result<RelayMsg<'_>, DecodeError> {
-        let error = DecodeError { what: "relay cell" };
-        match self {
-            Self::V0 => {
-                let [command, _, _, s0, s1, _, _, _, _, l0, l1, rest @ ..] = cell;
-                let body = rest.get(..u16::from_be_bytes([*l0, *l1]).into()).ok_or(error)?;
-                let stream = StreamId::from_wire(u16::from_be_bytes([*s0, *s1]));
-                Ok(RelayMsg { command: RelayCmd(*command), stream, body })
-            }
-            Self::V1 => Err(error),
+    /// If a part of the message is too long to be written; whether the whole fits a cell,
+    /// [`RelayFormat::encode`] finds.
+    pub fn new<'m>(
+        stream: Option<StreamId>,
+        message: &impl RelayBody<'m>,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<Self, TooLong> {
+        scratch.clear();
+        message.encode(scratch)?;
+        Ok(Self { command: command_of(message), stream, body: scratch })
+    }
+
+    /// Reads the body as an `M`.
+    ///
+    /// # Errors
+    /// If the command or the body is not `M`'s.
+    pub fn decode<M: RelayBody<'a>>(&self) -> Result<M, DecodeError> {
+        if self.command != M::COMMAND {
+            return Err(DecodeError { what: M::NAME });
+        }
+        M::decode(self.body)
+    }
+}
+
+impl RelayFormat {
+    /// The longest body of a message with this command, in bytes.
+    pub const fn max_body(self, command: RelayCmd) -> usize {
+        match (self, command.is_of_stream()) {
+            (Self::V0, _) => 498,
+            (Self::V1, false) => 490,
+            (Self::V1, true) => 488,
         }
     }
 
-    /// Writes a message into a cell, with digest or tag still zero, and pads it with zeros.
+    /// Reads the message of a decrypted cell.
     ///
     /// # Errors
-    /// If the body does not fit.
-    pub fn encode(self, msg: &RelayMsg<'_>, cell: &mut CellBody) -> Result<(), TooLong> {
-        let error = TooLong { what: "relay message" };
-        match self {
+    /// If the length field is longer than the cell, if a stream id is missing or stray, or, in v1, if the
+    /// command is unknown.
+    pub fn decode(self, cell: &CellBody) -> Result<RelayMsg<'_>, DecodeError> {
+        let error = DecodeError { what: "relay cell" };
+        let (command, stream, length, rest): (_, _, _, &[u8]) = match self {
             Self::V0 => {
-                let (header, rest) = cell.split_at_mut_checked(11).ok_or(error)?;
-                let length = u16::try_from(msg.body.len()).map_err(|_| error)?.to_be_bytes();
-                let stream = msg.stream.map_or(0, StreamId::to_wire).to_be_bytes();
-                header.copy_from_slice(&[
-                    msg.command.0,
-                    0,
-                    0,
-                    stream[0],
-                    stream[1],
-                    0,
-                    0,
-                    0,
-                    0,
-                    length[0],
-                    length[1],
-                ]);
-                let (body, padding) = rest.split_at_mut_checked(msg.body.len()).ok_or(error)?;
-                body.copy_from_slice(msg.body);
-                padding.fill(0);
-                Ok(())
+                let [command, _, _, s0, s1, _, _, _, _, l0, l1, rest @ ..] = cell;
+                (RelayCmd(*command), [*s0, *s1], [*l0, *l1], rest)
             }
-            Self::V1 => Err(error),
+            Self::V1 => {
+                let (_tag, rest) = cell.split_first_chunk::<16>().ok_or(error)?;
+                let ([command, l0, l1], rest) = rest.split_first_chunk().ok_or(error)?;
+                let command = RelayCmd(*command);
+                if !command.is_known() {
+                    return Err(error);
+                }
+                let length = [*l0, *l1];
+                if command.is_of_stream() {
+                    let (stream, rest) = rest.split_first_chunk().ok_or(error)?;
+                    (command, *stream, length, rest)
+                } else {
+                    (command, [0, 0], length, rest)
+                }
+            }
+        };
+        let body = rest.get(..u16::from_be_bytes(length).into()).ok_or(error)?;
+        let stream = StreamId::from_wire(u16::from_be_bytes(stream));
+        if !stream_fits(command, stream) {
+            return Err(error);
+        }
+        Ok(RelayMsg { command, stream, body })
+    }
+
+    /// Writes a message into a cell, with digest or tag still zero. `random` fills the padding with random
+    /// bytes; it is not called where there is none.
+    ///
+    /// # Errors
+    /// If the message does not fit this format. The cell is then unchanged.
+    pub fn encode(
+        self,
+        msg: &RelayMsg<'_>,
+        cell: &mut CellBody,
+        random: impl FnOnce(&mut [u8]),
+    ) -> Result<(), FormatError> {
+        let command = msg.command;
+        let too_long = FormatError::TooLong { command, length: msg.body.len() };
+        if msg.body.len() > self.max_body(command) {
+            return Err(too_long);
+        }
+        let length = u16::try_from(msg.body.len()).map_err(|_| too_long)?.to_be_bytes();
+        if !stream_fits(command, msg.stream) {
+            return Err(FormatError::Stream { command });
+        }
+        let stream = msg.stream.map_or(0, StreamId::to_wire).to_be_bytes();
+        let rest: &mut [u8] = match self {
+            Self::V0 => {
+                let (header, rest) = cell.split_first_chunk_mut().ok_or(too_long)?;
+                *header = [command.0, 0, 0, stream[0], stream[1], 0, 0, 0, 0, length[0], length[1]];
+                rest
+            }
+            Self::V1 => {
+                if !command.is_known() {
+                    return Err(FormatError::Unknown { command });
+                }
+                if !command.is_of_stream() && msg.stream.is_some() {
+                    return Err(FormatError::Stream { command });
+                }
+                let (tag, rest) = cell.split_first_chunk_mut::<16>().ok_or(too_long)?;
+                *tag = [0; 16];
+                let (header, rest) = rest.split_first_chunk_mut().ok_or(too_long)?;
+                *header = [command.0, length[0], length[1]];
+                if command.is_of_stream() {
+                    let (id, rest) = rest.split_first_chunk_mut().ok_or(too_long)?;
+                    *id = stream;
+                    rest
+                } else {
+                    rest
+                }
+            }
+        };
+        let (body, padding) = rest.split_at_mut_checked(msg.body.len()).ok_or(too_long)?;
+        body.copy_from_slice(msg.body);
+        pad(padding, random);
+        Ok(())
+    }
+}
+
+const fn command_of<'m, M: RelayBody<'m>>(_: &M) -> RelayCmd {
+    M::COMMAND
+}
+
+const fn stream_fits(command: RelayCmd, stream: Option<StreamId>) -> bool {
+    match stream {
+        Some(_) => command.is_of_stream() || command.0 == RelayCmd::SENDME.0 || !command.is_known(),
+        None => !command.is_of_stream(),
+    }
+}
+
+/// Four zeros first: a later version may give them a meaning.
+fn pad(padding: &mut [u8], random: impl FnOnce(&mut [u8])) {
+    match padding.split_first_chunk_mut::<4>() {
+        None => padding.fill(0),
+        Some((zeros, rest)) => {
+            *zeros = [0; 4];
+            if !rest.is_empty() {
+                random(rest);
+            }
         }
     }
 }

@@ -4,12 +4,16 @@
 use bytes::BufMut;
 use nom::{
     IResult, Parser,
-    combinator::map,
+    combinator::{map, verify},
     multi::length_data,
     number::complete::{be_u8, be_u16},
 };
 
-use crate::codec::{Body, TooLong, len_u16};
+use super::RelayCmd;
+use crate::{
+    Body, RelayBody, TooLong,
+    codec::{len_u16, refuse, whole},
+};
 
 /// The digest or tag of the cell that a SENDME acknowledges: 20 bytes with tor1, 16 with CGO.
 pub type SendmeTag<'a> = &'a [u8];
@@ -19,15 +23,13 @@ pub type SendmeTag<'a> = &'a [u8];
 /// | bytes | field |
 /// |---|---|
 /// | 1 | version: 0 (or no body at all) proves nothing, 1 carries a tag |
-/// | 2 + n | data, length-prefixed; version 1: the tag |
+/// | 2 + n | data, length-prefixed; version 1: the tag, 16 or 20 bytes |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sendme<'a> {
-    /// Version 0, and every stream-level SENDME.
+    /// Version 0, and every stream-level SENDME. Sent without a body.
     Unauthenticated,
     /// Version 1.
     Tagged(SendmeTag<'a>),
-    /// A version that we do not know.
-    Unknown(u8),
 }
 
 impl<'a> Body<'a> for Sendme<'a> {
@@ -39,9 +41,14 @@ impl<'a> Body<'a> for Sendme<'a> {
         }
         let (rest, version) = be_u8(input)?;
         match version {
-            0 => Ok((rest, Self::Unauthenticated)),
-            1 => map(length_data(be_u16), Self::Tagged).parse(rest),
-            _ => Ok((rest, Self::Unknown(version))),
+            // Whatever version 0 carries is to be ignored.
+            0 => map(whole, |_| Self::Unauthenticated).parse(rest),
+            1 => {
+                let tag = verify(length_data(be_u16), |tag: &[u8]| matches!(tag.len(), 16 | 20));
+                map(tag, Self::Tagged).parse(rest)
+            }
+            // A version that we can't check must not open the window.
+            _ => refuse(input),
         }
     }
 
@@ -53,8 +60,11 @@ impl<'a> Body<'a> for Sendme<'a> {
                 out.put_u16(len_u16("SENDME tag", tag.len())?);
                 out.put_slice(tag);
             }
-            Self::Unknown(version) => out.put_u8(*version),
         }
         Ok(())
     }
+}
+
+impl<'a> RelayBody<'a> for Sendme<'a> {
+    const COMMAND: RelayCmd = RelayCmd::SENDME;
 }
