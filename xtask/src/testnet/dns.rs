@@ -7,7 +7,7 @@
 //! | `dual.example.test` | A 127.0.0.1, AAAA ::1 |
 //! | `reject-all.example.test` | A 127.0.0.4, which every exit's policy rejects |
 //! | `reject-some.example.test` | A 127.0.0.3, which the first exit's policy rejects |
-//! | 127.0.0.1, ::1 (PTR) | `localhost.test` |
+//! | 198.51.100.7, 2001:db8::7 (PTR) | `ptr.example.test` (exits refuse to ask about loopback) |
 //! | `servfail.example.test` | SERVFAIL |
 //! | `timeout.example.test` | silence |
 //! | any other | NXDOMAIN |
@@ -102,7 +102,8 @@ enum Found {
 fn lookup(name: &str, kind: u16) -> Found {
     let v4 = |d: u8| vec![Ipv4Addr::new(127, 0, 0, d).octets().to_vec()];
     let v6 = || vec![Ipv6Addr::LOCALHOST.octets().to_vec()];
-    let reverse_v6 = format!("1.{}ip6.arpa.", "0.".repeat(31));
+    let ptr = || vec![b"\x03ptr\x07example\x04test\0".to_vec()];
+    let reverse_v6 = format!("7.{}8.b.d.0.1.0.0.2.ip6.arpa.", "0.".repeat(23));
     match (name, kind) {
         ("timeout.example.test.", _) => Found::Silence,
         ("servfail.example.test.", _) => Found::Code(SERVFAIL),
@@ -110,10 +111,8 @@ fn lookup(name: &str, kind: u16) -> Found {
         ("reject-some.example.test.", KIND_A) => Found::Records(v4(3)),
         ("reject-all.example.test.", KIND_A) => Found::Records(v4(4)),
         ("v6.example.test." | "dual.example.test.", KIND_AAAA) => Found::Records(v6()),
-        ("1.0.0.127.in-addr.arpa.", KIND_PTR) => Found::Records(vec![b"\x09localhost\x04test\0".to_vec()]),
-        (reverse, KIND_PTR) if reverse == reverse_v6 => {
-            Found::Records(vec![b"\x09localhost\x04test\0".to_vec()])
-        }
+        ("7.100.51.198.in-addr.arpa.", KIND_PTR) => Found::Records(ptr()),
+        (reverse, KIND_PTR) if reverse == reverse_v6 => Found::Records(ptr()),
         // The name exists, the type does not.
         (
             "www.example.test."
@@ -164,10 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn the_reverse_of_ipv6_loopback_is_known() {
-        let name = format!("1.{}ip6.arpa", "0.".repeat(31));
-        let reply = answer(&query(&name, KIND_PTR)).unwrap();
-        assert!(reply.ends_with(b"\x09localhost\x04test\0"));
+    fn reverse_names_are_known() {
+        let v6 = format!("7.{}8.b.d.0.1.0.0.2.ip6.arpa", "0.".repeat(23));
+        for name in ["7.100.51.198.in-addr.arpa", &v6] {
+            let reply = answer(&query(name, KIND_PTR)).unwrap();
+            assert!(reply.ends_with(b"\x03ptr\x07example\x04test\0"));
+        }
     }
 
     #[test]
