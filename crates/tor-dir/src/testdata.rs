@@ -1,0 +1,46 @@
+//! Known answers from `testdata/*.json`; each file says where it comes from.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use tor_id::RsaId;
+use tor_netdoc::{AuthCert, Consensus, NetworkKind, UnverifiedConsensus};
+
+pub(crate) fn load(name: &str) -> Value {
+    let path = format!("{}/testdata/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The text of a consensus of a small test network; six relays, three authorities.
+pub(crate) fn mini_text() -> String {
+    load("netdoc")["mini_consensus"]["text"].as_str().unwrap().to_owned()
+}
+
+/// The certificates of its authorities, as one text.
+pub(crate) fn mini_certs() -> String {
+    let vectors = load("netdoc");
+    vectors["authority_certificates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|case| case["text"].as_str().unwrap())
+        .collect()
+}
+
+/// Its authorities.
+pub(crate) fn mini_authorities() -> Vec<RsaId> {
+    AuthCert::parse_all(&mini_certs()).map(|cert| cert.unwrap().id().v3_ident).collect()
+}
+
+/// A moment at which it is fresh: 2020-08-07 12:42:50.
+pub(crate) fn mini_time() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_596_804_170)
+}
+
+pub(crate) fn mini_consensus() -> Consensus {
+    let certs: Vec<AuthCert> = AuthCert::parse_all(&mini_certs()).map(Result::unwrap).collect();
+    UnverifiedConsensus::parse(mini_text(), NetworkKind::Testing)
+        .unwrap()
+        .verify(&mini_authorities(), |id| certs.iter().find(|cert| cert.id() == *id), mini_time())
+        .unwrap()
+}
