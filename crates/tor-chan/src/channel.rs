@@ -322,3 +322,6 @@ impl Default for ChannelConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

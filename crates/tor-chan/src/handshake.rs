@@ -26,7 +26,7 @@ use std::{
 
 use bytes::BytesMut;
 use tor_cell::{
-    Body, CircId,
+    CircId,
     chan::{AuthChallenge, Certs, LinkVersion, Netinfo, Versions},
     frame::{ChanCmd, CircIdWidth, Frame},
 };
@@ -155,18 +155,16 @@ impl Handshake {
         let state = match self.state {
             state if !awaited => state,
             Await::Versions(target) => {
-                let version = negotiate(&Versions::decode(frame.body)?)?;
+                let version = negotiate(&frame.decode()?)?;
                 Await::Certs(AwaitCerts { target, version })
             }
-            Await::Certs(state) => {
-                Await::Challenge(state.on_certs(&Certs::decode(frame.body)?, wall, out)?)
-            }
+            Await::Certs(state) => Await::Challenge(state.on_certs(&frame.decode()?, wall, out)?),
             Await::Challenge(state) => {
-                AuthChallenge::decode(frame.body)?;
+                frame.decode::<AuthChallenge<'_>>()?;
                 Await::Netinfo(state)
             }
             Await::Netinfo(state) => {
-                return Ok(Step::Done(state.on_netinfo(&Netinfo::decode(frame.body)?, wall)));
+                return Ok(Step::Done(state.on_netinfo(&frame.decode()?, wall)));
             }
         };
         Ok(Step::Next(Self { state, deadline: self.deadline, received }))

@@ -198,3 +198,6 @@ pub(crate) fn below(bound: u32, rng: &mut impl CryptoRng) -> u32 {
     let product = u128::from(rng.next_u64()) * u128::from(bound);
     u32::try_from(product >> 64).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,6 @@ use std::net::IpAddr;
 
 use bytes::BytesMut;
 use tor_cell::{
-    Body,
     chan::{AuthChallenge, AuthMethod, CertEntry, CertKind, Certs, LinkVersion, Netinfo, Versions},
     frame::{ChanCmd, CircIdWidth, Frame},
 };
@@ -84,13 +83,13 @@ impl Responder {
         match self.state {
             Await::Versions { credentials, initiator } => {
                 expect(ChanCmd::VERSIONS, frame)?;
-                let version = negotiate(&Versions::decode(frame.body)?)?;
+                let version = negotiate(&frame.decode()?)?;
                 credentials.send(initiator, out);
                 Ok(ResponderStep::Next(Self { state: Await::Netinfo(version) }))
             }
             Await::Netinfo(version) => {
                 expect(ChanCmd::NETINFO, frame)?;
-                Netinfo::decode(frame.body)?;
+                frame.decode::<Netinfo>()?;
                 Ok(ResponderStep::Done(version))
             }
         }
