@@ -47,6 +47,24 @@ fn the_signed_part_is_signed() {
     assert_eq!(RsaIdCert::from_der(&der).unwrap().verify(at(&data)), Err(CertError::BadSignature));
 }
 
+/// The algorithm is named inside and outside of what is signed; the key has one of its own.
+#[test]
+fn only_rsa_with_sha_256() {
+    let der = relay_cert(&load("certs.json"), 2);
+    let pkcs1 = |last: u8| bytes(&"2a864886f70d0101".into()).into_iter().chain([last]).collect::<Vec<_>>();
+    let places = |oid: Vec<u8>| {
+        der.windows(oid.len()).enumerate().filter(|(_, at)| *at == oid).map(|(at, _)| at).collect::<Vec<_>>()
+    };
+    let signature_oids = places(pkcs1(11));
+    let key_oids = places(pkcs1(1));
+    assert_eq!((signature_oids.len(), key_oids.len()), (2, 1));
+    for changed in [&signature_oids[..1], &signature_oids[1..], &signature_oids, &key_oids] {
+        let mut other = der.clone();
+        changed.iter().for_each(|at| other[at + 8] = 5);
+        assert!(matches!(RsaIdCert::from_der(&other), Err(CertError::Malformed { .. })), "{changed:?}");
+    }
+}
+
 #[test]
 fn dates_hold_give_or_take_the_slop() {
     let cert = RsaIdCert::from_der(&relay_cert(&load("certs.json"), 2)).unwrap();
