@@ -1,0 +1,91 @@
+//! What a stream needs of the exit.
+
+use tor_dir::Relay;
+
+/// Which address families will do for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// A name: whatever the exit finds, IPv4 judged first.
+    Any,
+    /// An IPv4 address.
+    V4,
+    /// An IPv6 address, or a name that must resolve to one.
+    V6,
+}
+
+/// What a stream needs of the exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ExitNeed {
+    /// A connection to a port, 1 to 65535.
+    Connect {
+        /// The port.
+        port: u16,
+        /// By which address family.
+        family: Family,
+        /// The stream will live long (`LongLivedPorts`), so its relays should be stable.
+        long_lived: bool,
+    },
+    /// A look-up: any relay that exits at all.
+    Resolve,
+}
+
+impl ExitNeed {
+    /// A connection that need not live long.
+    pub const fn connect(port: u16, family: Family) -> Self {
+        Self::Connect { port, family, long_lived: false }
+    }
+
+    /// A connection to a port at a name.
+    pub const fn port(port: u16) -> Self {
+        Self::connect(port, Family::Any)
+    }
+
+    /// The port for which circuits should be kept ready once it was asked for.
+    pub const fn predicted_port(&self) -> Option<u16> {
+        match self {
+            Self::Connect { port, .. } => Some(*port),
+            Self::Resolve => None,
+        }
+    }
+
+    pub(crate) const fn is_long_lived(&self) -> bool {
+        matches!(self, Self::Connect { long_lived: true, .. })
+    }
+
+    /// True if this relay's policy summaries allow it.
+    pub(crate) fn allowed_by(&self, relay: &Relay<'_>) -> bool {
+        let policies = ExitPolicies::of(relay);
+        policies.allow(self)
+    }
+}
+
+/// What an exit's policy summaries say; kept with the path, so that a circuit can be asked later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExitPolicies {
+    v4: Option<std::sync::Arc<tor_netdoc::PortPolicy>>,
+    v6: Option<std::sync::Arc<tor_netdoc::PortPolicy>>,
+}
+
+impl ExitPolicies {
+    pub(crate) fn of(relay: &Relay<'_>) -> Self {
+        let microdesc = relay.microdesc();
+        Self {
+            v4: microdesc.and_then(|microdesc| microdesc.policy.clone()),
+            v6: microdesc.and_then(|microdesc| microdesc.policy6.clone()),
+        }
+    }
+
+    pub(crate) fn allow(&self, need: &ExitNeed) -> bool {
+        let v4 = |port| self.v4.as_ref().is_some_and(|policy| policy.allows(port));
+        let v6 = |port| self.v6.as_ref().is_some_and(|policy| policy.allows(port));
+        match *need {
+            // Port 0 is refused everywhere (C Tor bug 41292).
+            ExitNeed::Connect { port: 0, .. } => false,
+            ExitNeed::Connect { port, family: Family::Any | Family::V4, .. } => v4(port),
+            ExitNeed::Connect { port, family: Family::V6, .. } => v6(port),
+            ExitNeed::Resolve => {
+                [&self.v4, &self.v6].into_iter().flatten().any(|policy| !policy.rejects_all())
+            }
+        }
+    }
+}
