@@ -1,0 +1,230 @@
+//! What no single option can tell: which ones this version has, and which go together.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::config::Config;
+use crate::port::Bind;
+use crate::resolve::wants_full_descriptors;
+use crate::table::{Network, Support, options};
+use crate::value::Value;
+use crate::{ConfigError, Notice, Problem, Settings};
+
+/// Refuses what is not built, and makes one notice of what is ignored.
+pub(crate) fn support(settings: &Settings, notices: &mut Vec<Notice>) -> Result<(), ConfigError> {
+    let (mut harmless, mut relay) = (Vec::new(), Vec::new());
+    for spec in options().iter().filter(|spec| spec.settable() && settings.differs(spec)) {
+        match spec.support {
+            Support::Built => {}
+            Support::Harmless => harmless.push(spec.name),
+            Support::Relay => relay.push(spec.name),
+            Support::Unbuilt => return Err(settings.error(spec.name, Problem::NotBuilt(advice(spec.name)))),
+        }
+    }
+    if !harmless.is_empty() {
+        let names = harmless.join(", ");
+        notices.push(Notice::warn(format!("These options have no effect in this version: {names}.")));
+    }
+    if !relay.is_empty() {
+        let names = relay.join(", ");
+        notices.push(Notice::tell(format!("This is a client; options for relays are ignored: {names}.")));
+    }
+    Ok(())
+}
+
+/// What to do instead, in a word.
+fn advice(name: &str) -> &'static str {
+    match name {
+        "User" => "start it as the user that it should run as",
+        "Sandbox" => "use the sandbox of your service manager",
+        _ => "take the option out, or use C Tor",
+    }
+}
+
+/// The rules that C Tor checks when it has read everything.
+pub(crate) fn rules(
+    settings: &Settings,
+    config: &Config,
+    notices: &mut Vec<Notice>,
+) -> Result<(), ConfigError> {
+    directories(settings, config, notices)?;
+    testing(settings, config, notices)?;
+    ranges(settings, config)?;
+    remarks(settings, config, notices);
+    Ok(())
+}
+
+fn directories(settings: &Settings, config: &Config, notices: &mut Vec<Notice>) -> Result<(), ConfigError> {
+    let dir = &config.directory;
+    let fail = |name, rule| Err(settings.error(name, Problem::Rule(rule)));
+    let alternates = !dir.alternate_authorities.is_empty() || !dir.alternate_bridge_authorities.is_empty();
+    if !dir.authorities.is_empty() && alternates {
+        return fail("DirAuthority", "it can't be set together with Alternate*Authority");
+    }
+    let both_alternates =
+        !dir.alternate_authorities.is_empty() && !dir.alternate_bridge_authorities.is_empty();
+    let own_network = !dir.authorities.is_empty() || both_alternates;
+    if config.testing_network && !own_network {
+        let rule = "it needs authorities of its own: DirAuthority, or both of AlternateDirAuthority and \
+                    AlternateBridgeAuthority";
+        return fail("TestingTorNetwork", rule);
+    }
+    if !config.socks.dns_reject_internal_addresses && !own_network {
+        return fail("ClientDNSRejectInternalAddresses", "it can't be turned off on the public network");
+    }
+    if dir.fetch_extra_early && !dir.fetch_early {
+        return fail("FetchDirInfoExtraEarly", "it requires FetchDirInfoEarly as well");
+    }
+    if wants_full_descriptors(settings) {
+        return Err(settings.error("UseMicrodescriptors", Problem::NotBuilt("leave it at auto")));
+    }
+    if !dir.authorities.is_empty() || !dir.alternate_authorities.is_empty() {
+        notices.push(Notice::warn(
+            "Directory authorities other than the built-in ones are configured. Unless this is a network of \
+             your own, that makes you look different from everybody else and can cost you your anonymity.",
+        ));
+    }
+    if !dir.fallbacks.is_empty() && settings.bool("UseDefaultFallbackDirs") {
+        notices.push(Notice::info("FallbackDir is set; the built-in fallback directories are not used."));
+    }
+    Ok(())
+}
+
+fn testing(settings: &Settings, config: &Config, notices: &mut Vec<Notice>) -> Result<(), ConfigError> {
+    if config.testing_network {
+        notices.push(Notice::warn(
+            "TestingTorNetwork is set: this client is almost unusable on the public Tor network.",
+        ));
+        return Ok(());
+    }
+    for name in TESTING_ONLY {
+        let Some(spec) = crate::table::find(name) else { continue };
+        let public = Settings::new(Network::Public);
+        if settings.value(name) != public.value(name) {
+            return Err(
+                settings.error(spec.name, Problem::Rule("it may only be changed in testing networks"))
+            );
+        }
+    }
+    Ok(())
+}
+
+fn ranges(settings: &Settings, config: &Config) -> Result<(), ConfigError> {
+    let number = |name| match settings.value(name) {
+        Some(Value::Number(number)) => number,
+        Some(_) | None => 0,
+    };
+    let fail = |name, rule| Err(settings.error(name, Problem::Rule(rule)));
+    if !(1..=1024).contains(&config.circuits.max_pending) {
+        return fail("MaxClientCircuitsPending", "it must be between 1 and 1024");
+    }
+    if number("KeepalivePeriod") < 1 {
+        return fail("KeepalivePeriod", "it must be positive");
+    }
+    if number("TestingClientMaxIntervalWithoutRequest") < 1 {
+        return fail("TestingClientMaxIntervalWithoutRequest", "it is way too low");
+    }
+    if number("TestingDirConnectionMaxStall") < 5 {
+        return fail("TestingDirConnectionMaxStall", "it is way too low");
+    }
+    if config.directory.bootstrap_parallel < 1 {
+        return fail("ClientBootstrapConsensusMaxInProgressTries", "it must be greater than 0");
+    }
+    if let (Some(entry), Some(primary)) = (config.guards.entry, config.guards.primary)
+        && entry > primary
+    {
+        return fail("NumEntryGuards", "it must not be greater than NumPrimaryGuards");
+    }
+    Ok(())
+}
+
+fn remarks(settings: &Settings, config: &Config, notices: &mut Vec<Notice>) {
+    let circuits = &config.circuits;
+    match (circuits.learn_build_timeout, circuits.build_timeout) {
+        (false, Some(timeout)) if timeout.as_secs() < 10 => notices.push(Notice::warn(
+            "CircuitBuildTimeout is under 10 seconds and LearnCircuitBuildTimeout is off: many circuits will \
+             fail.",
+        )),
+        (false, None) => notices.push(Notice::info(
+            "LearnCircuitBuildTimeout is off and CircuitBuildTimeout is not set: a plausible one is used.",
+        )),
+        (true | false, _) => {}
+    }
+    if config.process.max_mem_in_queues.is_some_and(|bytes| bytes < 64 << 20) {
+        notices.push(Notice::warn("MaxMemInQueues is low; if the client doesn't work, this may be why."));
+    }
+    if config.socks.listeners.is_empty() {
+        notices.push(Notice::warn("SocksPort is 0 and nothing else is open: this client will do nothing."));
+    }
+    if settings.bool("RunAsDaemon") {
+        notices.push(Notice::tell(
+            "RunAsDaemon: this client stays in the foreground; let a service manager put it in the background.",
+        ));
+    }
+    if config.directory.max_stall.as_secs() > 3600 {
+        notices.push(Notice::warn("TestingDirConnectionMaxStall is insanely high."));
+    }
+    if config.directory.max_interval_without_request.as_secs() > 3600 {
+        notices.push(Notice::warn("TestingClientMaxIntervalWithoutRequest is insanely high."));
+    }
+    if config.directory.bootstrap_parallel > 100 {
+        notices.push(Notice::warn("ClientBootstrapConsensusMaxInProgressTries is insanely high."));
+    }
+}
+
+/// What to say of a port that others than this machine can reach.
+pub(crate) fn exposure(address: IpAddr, bind: &Bind) -> Option<Notice> {
+    let address = address.to_canonical();
+    if address.is_loopback() {
+        None
+    } else if is_local(address) {
+        Some(Notice::tell(format!(
+            "SocksPort {bind} is open to your local network: everybody there can use your client."
+        )))
+    } else {
+        Some(Notice::warn(format!(
+            "SocksPort {bind} is a public address: anybody on the Internet may find it and use it as an open \
+             proxy."
+        )))
+    }
+}
+
+/// An address that only neighbours can reach. To listen on "any address" is not that.
+fn is_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            let carrier = first == 100 && (64..128).contains(&second);
+            let this = first == 0 && v4 != Ipv4Addr::UNSPECIFIED;
+            v4.is_private() || v4.is_link_local() || v4.is_loopback() || carrier || this
+        }
+        IpAddr::V6(v6) => {
+            let site_local = v6.segments().first().is_some_and(|first| first & 0xffc0 == 0xfec0);
+            v6.is_unique_local() || v6.is_unicast_link_local() || site_local || v6 == Ipv6Addr::LOCALHOST
+        }
+    }
+}
+
+/// Options that C Tor lets nobody change on the public network.
+const TESTING_ONLY: &[&str] = &[
+    "TestingV3AuthInitialVotingInterval",
+    "TestingV3AuthInitialVoteDelay",
+    "TestingV3AuthInitialDistDelay",
+    "TestingV3AuthVotingStartOffset",
+    "TestingAuthDirTimeToLearnReachability",
+    "TestingServerDownloadInitialDelay",
+    "TestingClientDownloadInitialDelay",
+    "TestingServerConsensusDownloadInitialDelay",
+    "TestingClientConsensusDownloadInitialDelay",
+    "TestingBridgeDownloadInitialDelay",
+    "TestingBridgeBootstrapDownloadInitialDelay",
+    "TestingClientMaxIntervalWithoutRequest",
+    "TestingDirConnectionMaxStall",
+    "TestingAuthKeyLifetime",
+    "TestingLinkCertLifetime",
+    "TestingSigningKeySlop",
+    "TestingAuthKeySlop",
+    "TestingLinkKeySlop",
+    "TestingMinTimeToReportBandwidth",
+    "TestingEnableConnBwEvent",
+    "TestingEnableCellStatsEvent",
+];
