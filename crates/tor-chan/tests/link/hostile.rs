@@ -240,9 +240,10 @@ fn bytes_after_the_last_certificate_are_ignored() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Every bit of every certificate is signed, or part of a signature, or a length.
+    /// Every bit of these is signed, or part of a signature, or a length. (An X.509 certificate has bits around
+    /// the signature that mean nothing.)
     #[test]
-    fn no_bit_can_be_changed(kind in prop::sample::select(vec![2u8, 4, 5, 7]), at: prop::sample::Index, bit in 0..8) {
+    fn no_bit_can_be_changed(kind in prop::sample::select(vec![4u8, 5, 7]), at: prop::sample::Index, bit in 0..8) {
         let mut certs = Relay::new().certs();
         let cert = certs.get_mut(&kind).unwrap();
         let at = at.index(cert.len());

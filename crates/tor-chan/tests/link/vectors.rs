@@ -78,6 +78,21 @@ fn a_real_relays_certificates_pass() {
     assert_eq!(client.link.unwrap().peer, known.ids());
 }
 
+/// The newest relay there is, byte for byte.
+#[test]
+fn a_recorded_c_tor_relay_opens_a_link() {
+    let data = load("c_tor_link.json");
+    let ed25519 = Ed25519Id::from_bytes(array(&data["ed25519_id"]));
+    let ids = RelayIds::new(RsaId::from_bytes(array(&data["rsa_id"])), Some(ed25519));
+    let mut client = Client::over(array(&data["tls_cert_sha256"]), Expected::from(ids));
+    client.wall = UNIX_EPOCH + Duration::from_secs(data["recorded_at_unix"].as_u64().unwrap());
+    client.feed(&bytes(&data["bytes"])).unwrap();
+    let link = client.link.unwrap();
+    assert_eq!((link.version, link.peer), (LinkVersion::V5, ids));
+    assert!(link.clock_skew.is_some_and(|skew| (0..5).contains(&skew)), "{:?}", link.clock_skew);
+    assert_eq!(link.our_address.unwrap().reveal().to_string(), "127.0.0.1");
+}
+
 /// The list `must_reject_handshake` of the vectors, line by line.
 #[test]
 fn what_must_be_rejected_is() {
