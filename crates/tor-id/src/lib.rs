@@ -33,6 +33,8 @@ pub use ed25519::BadSignature;
 pub use fault::Fault;
 pub use ids::{Ed25519Id, IdError, RelayIds, RsaId};
 pub use link_spec::{LinkSpec, LinkSpecError};
+#[cfg(feature = "oaep")]
+pub use rsa::OaepError;
 #[cfg(feature = "sign")]
 pub use rsa::RsaPrivateKey;
 pub use rsa::{RsaKeyError, RsaPublicKey};

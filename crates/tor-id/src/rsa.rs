@@ -14,9 +14,13 @@ use thiserror::Error;
 
 use crate::{BadSignature, RsaId};
 
+#[cfg(feature = "oaep")]
+mod oaep;
 #[cfg(feature = "sign")]
 mod private;
 
+#[cfg(feature = "oaep")]
+pub use oaep::OaepError;
 #[cfg(feature = "sign")]
 pub use private::RsaPrivateKey;
 

@@ -41,8 +41,10 @@
 //! Shared secrets that are all zero (from points of small order) end a handshake, authenticators are compared
 //! in constant time, and whatever is secret is wiped when it is dropped.
 //!
-//! Left out on purpose: TAP, which no relay answers any more; which handshake to use with whom, and what the
-//! keys then do (`tor-circ`).
+//! The feature `tap`, off unless asked for, adds the oldest handshake (`TapClient`, `TapRelay`), which no relay
+//! answers any more.
+//!
+//! Left out on purpose: which handshake to use with whom, and what the keys then do (`tor-circ`).
 
 mod error;
 mod fast;
@@ -51,6 +53,8 @@ mod hs_ntor;
 mod keys;
 mod ntor;
 mod ntor_v3;
+#[cfg(feature = "tap")]
+mod tap;
 #[cfg(test)]
 mod testdata;
 mod x25519;
@@ -64,4 +68,6 @@ pub use ntor::{NtorClient, NtorKeys, NtorRelay, NtorTarget};
 pub use ntor_v3::{
     CircuitReply, CircuitRequest, NtorV3Client, NtorV3Keys, NtorV3Relay, NtorV3Target, Subprotocol,
 };
+#[cfg(feature = "tap")]
+pub use tap::{TapClient, TapRelay};
 pub use x25519::{KeyPair, OnionKey};

@@ -15,7 +15,7 @@ use super::{RsaKeyError, RsaPublicKey, sha256_digest_info};
 /// An RSA key pair with public exponent 65537.
 #[derive(Clone)]
 pub struct RsaPrivateKey {
-    key: rsa::RsaPrivateKey,
+    pub(super) key: rsa::RsaPrivateKey,
     public: RsaPublicKey,
 }
 
