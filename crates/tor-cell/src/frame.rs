@@ -132,6 +132,12 @@ impl<'a> Frame<'a> {
         Some(Self { circ: CircId::from_wire(raw), command, body, len })
     }
 
+    /// The command of the first cell in `input`, which need not be complete: who sends HTTP where VERSIONS
+    /// should be can be told so at once.
+    pub fn peek_command(input: &[u8], width: CircIdWidth) -> Option<ChanCmd> {
+        input.get(width.bytes()).copied().map(ChanCmd)
+    }
+
     /// True if the cell names a circuit where its command demands one, and none where it forbids one. An
     /// unknown command may do either.
     pub const fn is_addressed(&self) -> bool {
@@ -240,4 +246,43 @@ fn try_put_message<'m, M: ChanBody<'m>>(
         out.put_bytes(0, padding);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::chan::{Create2, Versions, Vpadding};
+
+    #[test]
+    fn what_does_not_fit_leaves_no_trace() {
+        let mut out = BytesMut::from(&b"before"[..]);
+        let long = [0; 65_536];
+        let create = Create2 { kind: crate::HandshakeType::NTOR, onionskin: &long[..506] };
+        assert!(put_message(CircId::from_wire(1), &create, &mut out).is_err());
+        assert!(put_message(None, &Vpadding { bytes: &long }, &mut out).is_err());
+        assert!(put_fixed(None, ChanCmd::PADDING, &long[..510], &mut out).is_err());
+        assert!(put_variable(ChanCmd::VPADDING, &long, CircIdWidth::Four, &mut out).is_err());
+        assert_eq!(&out[..], b"before");
+    }
+
+    #[test]
+    fn only_versions_is_narrow() {
+        let mut out = BytesMut::new();
+        put_message(None, &Versions { offered: vec![] }, &mut out).unwrap();
+        put_message(None, &Vpadding { bytes: &[1] }, &mut out).unwrap();
+        assert_eq!(&out[..], [0, 0, 7, 0, 0, 0, 0, 0, 0, 128, 0, 1, 1]);
+    }
+
+    #[test]
+    fn circuit_ids_are_where_they_must_be() {
+        for number in 0..=255 {
+            let frame =
+                |id| Frame { circ: CircId::from_wire(id), command: ChanCmd(number), body: &[], len: 0 };
+            let of_circuit = matches!(number, 1..=6 | 9..=11);
+            let of_channel = matches!(number, 0 | 7 | 8 | 12 | 128..=132);
+            assert_eq!(frame(0).is_addressed(), !of_circuit, "{number}");
+            assert_eq!(frame(1).is_addressed(), !of_channel, "{number}");
+        }
+    }
 }

@@ -10,7 +10,36 @@
 //! ```
 //!
 //! Each message is one file with one place that knows its bytes: [`Body`]. Decoding borrows from the cell,
-//! encoding writes into the caller's buffer.
+//! encoding writes into the caller's buffer. A message of the link becomes a cell by [`frame::put_message`]; a
+//! relay message becomes the body of a RELAY cell by [`relay::RelayFormat::encode`], to be encrypted by
+//! `tor-circ`:
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use tor_cell::{CELL_BODY_LEN, CircId, DestroyReason, StreamId};
+//! use tor_cell::chan::Destroy;
+//! use tor_cell::frame::{CircIdWidth, Frame, put_message};
+//! use tor_cell::relay::{Begin, BeginFlags, RelayFormat, RelayMsg};
+//!
+//! // A message of the link: whole cells go out, whole cells come in.
+//! let mut wire = BytesMut::new();
+//! put_message(CircId::from_wire(0x8000_0001), &Destroy { reason: DestroyReason::NONE }, &mut wire)?;
+//! let frame = Frame::read(&wire, CircIdWidth::Four).expect("all bytes are there");
+//! assert_eq!(frame.decode::<Destroy>()?.reason, DestroyReason::NONE);
+//!
+//! // A relay message, in a cell that is still to be encrypted. Random bytes (here not so) pad it.
+//! let begin = Begin::new("www.torproject.org", 443, BeginFlags::IPV6_OK)?;
+//! let mut scratch = Vec::new();
+//! let msg = RelayMsg::new(StreamId::from_wire(1), &begin, &mut scratch)?;
+//! let mut cell = [0; CELL_BODY_LEN];
+//! RelayFormat::V0.encode(&msg, &mut cell, |padding| padding.fill(4))?;
+//! assert_eq!(RelayFormat::V0.decode(&cell)?.decode::<Begin>()?.address(), "www.torproject.org");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Bytes after a message's last field are ignored, as later versions may add fields, but for the messages whose
+//! last field is all the rest. Unknown code points survive, as numbers. Left out on purpose: what a message
+//! means to the state of a link, circuit or stream, and all cryptography.
 
 pub mod chan;
 mod code_point;

@@ -88,3 +88,27 @@ impl<'a> Body<'a> for Certs<'a> {
 impl<'a> ChanBody<'a> for Certs<'a> {
     const COMMAND: ChanCmd = ChanCmd::CERTS;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_twice_is_an_error() {
+        let entry = |kind| CertEntry { kind, body: b"x" };
+        for (kinds, good) in [([4, 7, 5], true), ([4, 7, 4], false), ([9, 1, 9], false)] {
+            let mut wire = Vec::new();
+            let certs = kinds.map(|kind| entry(CertKind(kind))).to_vec();
+            Certs { certs }.encode(&mut wire).unwrap();
+            assert_eq!(Certs::decode(&wire).is_ok(), good);
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_the_end_is_an_error() {
+        assert!(Certs::decode(&[1, 4, 0, 2, 0, 0]).is_ok());
+        assert!(Certs::decode(&[1, 4, 0, 2, 0]).is_err());
+        assert!(Certs::decode(&[2, 4, 0, 2, 0, 0]).is_err());
+        assert!(Certs::decode(&[]).is_err());
+    }
+}

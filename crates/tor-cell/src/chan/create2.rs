@@ -74,3 +74,19 @@ impl<'a> Body<'a> for Created2<'a> {
 impl<'a> ChanBody<'a> for Created2<'a> {
     const COMMAND: ChanCmd = ChanCmd::CREATED2;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_reply_longer_than_extended2_holds() {
+        for length in 0..=507 {
+            let mut body = [0; crate::CELL_BODY_LEN];
+            body[..2].copy_from_slice(&u16::try_from(length).unwrap().to_be_bytes());
+            assert_eq!(Created2::decode(&body).is_ok(), length <= 496, "{length}");
+            let reply = &body[2..2 + length];
+            assert_eq!(Created2 { reply }.encode(&mut Vec::new()).is_ok(), length <= 496, "{length}");
+        }
+    }
+}

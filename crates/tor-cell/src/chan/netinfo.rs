@@ -91,3 +91,22 @@ fn put_address(address: IpAddr, out: &mut impl BufMut) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_can_not_be_are_skipped() {
+        // Unknown types; IPv4 and IPv6 of wrong lengths; the last one is good.
+        let body = [&[0; 4][..], &[9, 1, 0, 4], &[4, 3, 1, 2, 3, 6, 0, 0, 0, 4, 4, 1, 2, 3, 4]].concat();
+        let netinfo = Netinfo::decode(&body).unwrap();
+        assert_eq!((netinfo.receiver, netinfo.sender), (None, vec![[1, 2, 3, 4].into()]));
+    }
+
+    #[test]
+    fn an_address_beyond_the_end_is_an_error() {
+        let body = [&[0; 4][..], &[4, 4, 1, 2, 3, 4], &[1, 4, 4, 1, 2, 3]].concat();
+        assert!(Netinfo::decode(&body).is_err());
+    }
+}

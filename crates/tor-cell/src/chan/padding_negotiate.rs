@@ -64,3 +64,18 @@ impl<'a> Body<'a> for PaddingNegotiate {
 impl ChanBody<'_> for PaddingNegotiate {
     const COMMAND: ChanCmd = ChanCmd::PADDING_NEGOTIATE;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_commands_and_versions_are_errors() {
+        for (version, command, good) in
+            [(0, 1, true), (0, 2, true), (0, 0, false), (0, 3, false), (1, 1, false)]
+        {
+            let body = [version, command, 0, 0, 0, 0];
+            assert_eq!(PaddingNegotiate::decode(&body).is_ok(), good);
+        }
+    }
+}

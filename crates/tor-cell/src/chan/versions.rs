@@ -54,3 +54,19 @@ impl<'a> Body<'a> for Versions {
 impl ChanBody<'_> for Versions {
     const COMMAND: ChanCmd = ChanCmd::VERSIONS;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_is_the_highest_of_both() {
+        let theirs =
+            |offered: &[u16]| Versions { offered: offered.iter().copied().map(LinkVersion).collect() };
+        let ours = [LinkVersion::V4, LinkVersion::V5];
+        assert_eq!(theirs(&[3, 5, 4, 6]).best(&ours), Some(LinkVersion::V5));
+        assert_eq!(theirs(&[4, 4, 3]).best(&ours), Some(LinkVersion::V4));
+        assert_eq!(theirs(&[3, 6]).best(&ours), None);
+        assert_eq!(theirs(&[]).best(&ours), None);
+    }
+}

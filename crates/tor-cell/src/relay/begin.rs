@@ -146,3 +146,40 @@ impl RelayBody<'_> for BeginDir {
 fn decimal(text: &str) -> Option<u16> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_read_back_as_another() {
+        let begin = |address| Begin::new(address, 80, BeginFlags::NONE);
+        for good in ["", "example.com", "1.2.3.4", "[::1]", "[2001:db8::1]"] {
+            assert!(begin(good).is_ok(), "{good}");
+        }
+        for bad in ["::1", "a:b", "[::1", "::1]", "a\0b"] {
+            assert_eq!(begin(bad), Err(UnwritableName), "{bad}");
+        }
+        assert_eq!(Begin::new("a", 0, BeginFlags::NONE), Err(UnwritableName));
+    }
+
+    #[test]
+    fn ports_are_digits() {
+        for bad in
+            ["a:0\0", "a:+80\0", "a:-1\0", "a: 80\0", "a:80 \0", "a:0x50\0", "a:65536\0", "2001:db8::1:22\0"]
+        {
+            assert!(Begin::decode(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert_eq!(Begin::decode(b"a:0080\0").unwrap().port(), 80);
+    }
+
+    #[test]
+    fn flags_are_all_there_or_none() {
+        for (tail, flags) in [("", 0), ("\0", 0), ("\0\0\x01", 0), ("\0\0\0\x07", 7), ("\0\0\0\x07\x09", 7)] {
+            let begin = Begin::decode(format!("a:1\0{tail}").as_bytes()).map(|begin| begin.flags());
+            assert_eq!(begin, Ok(BeginFlags(flags)));
+        }
+        let both = BeginFlags::IPV6_OK | BeginFlags::IPV6_PREFERRED;
+        assert!(both.contains(BeginFlags::IPV6_OK) && !both.contains(BeginFlags::IPV4_NOT_OK));
+    }
+}

@@ -90,3 +90,17 @@ impl RelayCmd {
         self.is_of_stream() && self.0 != Self::BEGIN_DIR.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conflux_orders_what_c_tor_orders() {
+        let ordered = (0..=255).map(RelayCmd).filter(|command| command.is_multiplexed());
+        let names: Vec<_> = ordered.map(|command| command.to_string()).collect();
+        assert_eq!(names.join(" "), "BEGIN DATA END CONNECTED RESOLVE RESOLVED XOFF XON");
+        assert_eq!(RelayCmd(200).to_string(), "200");
+        assert_eq!(format!("{:?} {:?}", RelayCmd::XON, RelayCmd(200)), "RelayCmd(XON) RelayCmd(200)");
+    }
+}

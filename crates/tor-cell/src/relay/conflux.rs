@@ -163,3 +163,26 @@ impl<'a> Body<'a> for ConfluxSwitch {
 impl RelayBody<'_> for ConfluxSwitch {
     const COMMAND: RelayCmd = RelayCmd::CONFLUX_SWITCH;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_use_is_an_error() {
+        for ux in 0..=255 {
+            let mut body = [0; 50];
+            body[0] = 1;
+            body[49] = ux;
+            assert_eq!(ConfluxLink::decode(&body).is_ok(), ux <= 4);
+            assert_eq!(ConfluxLinked::decode(&body).is_ok(), ux <= 4);
+        }
+    }
+
+    #[test]
+    fn a_switch_may_be_padded() {
+        let mut body = [0; 498];
+        body[3] = 9;
+        assert_eq!(ConfluxSwitch::decode(&body).unwrap().relative_seqno.get(), 9);
+    }
+}

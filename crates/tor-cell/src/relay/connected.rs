@@ -75,3 +75,16 @@ impl<'a> Body<'a> for Connected {
 impl RelayBody<'_> for Connected {
     const COMMAND: RelayCmd = RelayCmd::CONNECTED;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_address_can_not_be_told() {
+        let connected = Connected { address: Some(AddressTtl::new(Ipv4Addr::UNSPECIFIED.into())) };
+        let mut wire = Vec::new();
+        connected.encode(&mut wire).unwrap();
+        assert_eq!(Connected::decode(&wire), Ok(Connected { address: None }));
+    }
+}

@@ -70,3 +70,29 @@ fn address(tail: &[u8]) -> Option<AddressTtl> {
     let address = v4.or_else(|_| <[u8; 16]>::try_from(ip).map(IpAddr::from)).ok()?;
     Some(AddressTtl { address, ttl: lifetime })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_exitpolicy_tells_an_address() {
+        for reason in 0..=255 {
+            let end = End::decode(&[reason, 127, 0, 0, 7]).unwrap();
+            assert_eq!(end.address.is_some(), end.reason == EndReason::EXITPOLICY);
+        }
+    }
+
+    #[test]
+    fn a_tail_that_is_no_address_is_ignored() {
+        for length in 0..30 {
+            let body = vec![EndReason::EXITPOLICY.0; 1 + length];
+            let address = End::decode(&body).unwrap().address;
+            assert_eq!(address.is_some(), matches!(length, 4 | 8 | 16 | 20), "{length}");
+            assert_eq!(address.is_some_and(|a| a.ttl.is_some()), matches!(length, 8 | 20), "{length}");
+        }
+        // As in CONNECTED, a lifetime above 2^31 - 1 means nothing.
+        let end = End::decode(&[4, 1, 1, 1, 1, 0x80, 0, 0, 0]).unwrap();
+        assert_eq!(end.address, Some(AddressTtl::new([1, 1, 1, 1].into())));
+    }
+}

@@ -89,3 +89,19 @@ impl<'a> RelayBody<'a> for Extend2<'a> {
 impl<'a> RelayBody<'a> for Extended2<'a> {
     const COMMAND: RelayCmd = RelayCmd::EXTENDED2;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_reply_longer_than_a_message_holds() {
+        for (length, good) in [(0u16, true), (496, true), (497, false), (507, false)] {
+            let mut body = length.to_be_bytes().to_vec();
+            body.resize(600, 0);
+            assert_eq!(Extended2::decode(&body).is_ok(), good);
+            let reply = &body[2..2 + usize::from(length)];
+            assert_eq!(Extended2 { reply }.encode(&mut Vec::new()).is_ok(), good);
+        }
+    }
+}

@@ -219,3 +219,66 @@ fn pad(padding: &mut [u8], random: impl FnOnce(&mut [u8])) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::{CELL_BODY_LEN, relay::Sendme};
+
+    fn encode(
+        format: RelayFormat,
+        command: RelayCmd,
+        stream: u16,
+        length: usize,
+    ) -> Result<usize, FormatError> {
+        let body = vec![1; length];
+        let msg = RelayMsg { command, stream: StreamId::from_wire(stream), body: &body };
+        let mut random = 0;
+        format.encode(&msg, &mut [0; CELL_BODY_LEN], |padding| random = padding.len())?;
+        Ok(random)
+    }
+
+    #[test]
+    fn a_full_cell_needs_no_random_bytes() {
+        for format in [RelayFormat::V0, RelayFormat::V1] {
+            for command in [RelayCmd::DATA, RelayCmd::EXTEND2] {
+                let (full, stream) = (format.max_body(command), command.is_of_stream().into());
+                assert_eq!(encode(format, command, stream, full), Ok(0));
+                assert_eq!(encode(format, command, stream, full - 4), Ok(0));
+                assert_eq!(encode(format, command, stream, full - 5), Ok(1));
+                let too_long = FormatError::TooLong { command, length: full + 1 };
+                assert_eq!(encode(format, command, stream, full + 1), Err(too_long));
+            }
+        }
+    }
+
+    #[test]
+    fn streams_are_named_where_they_must_be_and_only_there() {
+        let (v0, v1) = (RelayFormat::V0, RelayFormat::V1);
+        for number in 0..=255 {
+            let command = RelayCmd(number);
+            let (known, of_stream) = (command.is_known(), command.is_of_stream());
+            let either = !known || command == RelayCmd::SENDME;
+            assert_eq!(encode(v0, command, 0, 1).is_ok(), !of_stream, "{command}");
+            assert_eq!(encode(v0, command, 1, 1).is_ok(), of_stream || either, "{command}");
+            assert_eq!(encode(v1, command, 0, 1).is_ok(), known && !of_stream, "{command}");
+            assert_eq!(encode(v1, command, 1, 1).is_ok(), known && of_stream, "{command}");
+
+            for (id, good) in [(0, !of_stream), (1, of_stream || either)] {
+                let mut cell = [0; CELL_BODY_LEN];
+                (cell[0], cell[4]) = (number, id);
+                assert_eq!(v0.decode(&cell).is_ok(), good, "{command} {id}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_is_read_as_what_it_is() {
+        let mut scratch = vec![9, 9];
+        let msg = RelayMsg::new(None, &Sendme::Unauthenticated, &mut scratch).unwrap();
+        assert_eq!((msg.command, msg.body), (RelayCmd::SENDME, &[][..]));
+        assert_eq!(msg.decode(), Ok(Sendme::Unauthenticated));
+        assert!(msg.decode::<crate::relay::Data<'_>>().is_err());
+    }
+}

@@ -125,3 +125,27 @@ impl<'a> Body<'a> for PaddingNegotiated {
 impl RelayBody<'_> for PaddingNegotiated {
     const COMMAND: RelayCmd = RelayCmd::PADDING_NEGOTIATED;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_out_of_range_are_errors() {
+        let good = [0, 2, 5, 1, 0, 0, 0, 1];
+        assert!(PaddingNegotiate::decode(&good).is_ok());
+        assert!(PaddingNegotiate::decode(&good[..7]).is_err());
+        for (at, value) in [(0, 1), (1, 0), (1, 3), (3, 2)] {
+            let mut bad = good;
+            bad[at] = value;
+            assert!(PaddingNegotiate::decode(&bad).is_err());
+        }
+        let good = [0, 2, 2, 5, 0, 0, 0, 1];
+        assert_eq!(PaddingNegotiated::decode(&good).map(|answer| answer.accepted), Ok(false));
+        for (at, value) in [(0, 1), (1, 0), (1, 3), (2, 0), (2, 3)] {
+            let mut bad = good;
+            bad[at] = value;
+            assert!(PaddingNegotiated::decode(&bad).is_err());
+        }
+    }
+}

@@ -75,3 +75,15 @@ impl<'a> Body<'a> for Resolve<'a> {
 impl<'a> RelayBody<'a> for Resolve<'a> {
     const COMMAND: RelayCmd = RelayCmd::RESOLVE;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_end_at_a_zero_byte() {
+        assert_eq!(Resolve::decode(b"a.b\0junk").unwrap().name(), "a.b");
+        assert!(Resolve::decode(b"a.b").is_err());
+        assert_eq!(Resolve::new("a\0b"), Err(UnwritableName));
+    }
+}

@@ -68,3 +68,23 @@ impl<'a> Body<'a> for Sendme<'a> {
 impl<'a> RelayBody<'a> for Sendme<'a> {
     const COMMAND: RelayCmd = RelayCmd::SENDME;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_have_one_of_two_lengths() {
+        for length in 0u8..=40 {
+            let mut body = vec![1, 0, length];
+            body.resize(60, 7);
+            assert_eq!(Sendme::decode(&body).is_ok(), matches!(length, 16 | 20), "{length}");
+        }
+    }
+
+    #[test]
+    fn version_0_needs_no_more() {
+        assert_eq!(Sendme::decode(&[0]), Ok(Sendme::Unauthenticated));
+        assert_eq!(Sendme::decode(&[0, 9, 9, 9]), Ok(Sendme::Unauthenticated));
+    }
+}
