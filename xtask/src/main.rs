@@ -8,10 +8,18 @@
     reason = "a command line tool prints its results and waits for processes"
 )]
 
+mod bench;
+mod ci;
+mod demo;
+mod fuzz;
+mod interop;
+mod lab;
 mod process;
+mod shell;
 mod testnet;
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -25,6 +33,19 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// All tests of the workspace.
+    Test,
+    /// Everything that has to pass: format, lints, documentation, dependencies, tests, interop, fuzzing.
+    Ci(ci::Ci),
+    /// Tries a client on a private network as applications would use it.
+    Interop(interop::Interop),
+    /// Measures a client beside C Tor.
+    #[command(subcommand)]
+    Bench(bench::Command),
+    /// Brings up a network and our client, and fetches a page through it.
+    Demo(demo::Demo),
+    /// Runs the fuzz targets.
+    Fuzz(fuzz::Fuzz),
     /// A private network of real C Tor processes on loopback.
     #[command(subcommand)]
     Testnet(testnet::Command),
@@ -33,8 +54,22 @@ enum Command {
     DnsServe { listen: SocketAddr },
 }
 
-fn main() -> anyhow::Result<()> {
-    match Args::parse().command {
+fn main() -> ExitCode {
+    if let Err(error) = run(Args::parse().command) {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Test => ci::test(),
+        Command::Ci(options) => ci::ci(&options),
+        Command::Interop(options) => interop::interop(&options),
+        Command::Bench(command) => bench::bench(&command),
+        Command::Demo(options) => demo::demo(&options),
+        Command::Fuzz(options) => fuzz::fuzz(&options),
         Command::Testnet(command) => testnet::run(command),
         Command::DnsServe { listen } => testnet::dns::serve(listen),
     }

@@ -66,7 +66,8 @@ impl Network {
         fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
         let dir = dir.canonicalize()?;
         if let Ok(old) = Self::load(&dir) {
-            ensure!(!old.anything_runs(), "a network already runs in {}", dir.display());
+            let here = dir.display();
+            ensure!(!old.anything_runs(), "a network runs in {here}: cargo xtask testnet down --dir {here}");
         }
         let mut network = Self::plan(dir, size, base_port)?;
         network.write_configuration(info_log)?;

@@ -1,0 +1,92 @@
+//! `cargo xtask fuzz`: builds and runs the targets in `fuzz/` by cargo-fuzz.
+//!
+//! The seeds in `fuzz/corpus` are only read; what a run discovers goes to the target directory, and an input
+//! that crashes to `fuzz/artifacts`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+
+use crate::shell::{cargo, root, run, succeeds, target_dir};
+
+#[derive(Debug, Args)]
+pub(crate) struct Fuzz {
+    /// The target to run; all of them in turn if left out.
+    target: Option<String>,
+    /// Seconds for each target.
+    #[arg(long, default_value_t = 30)]
+    seconds: u32,
+}
+
+impl Fuzz {
+    /// Every target for so long.
+    pub(crate) fn all(seconds: u32) -> Self {
+        Self { target: None, seconds }
+    }
+}
+
+/// Runs one target or all.
+pub(crate) fn fuzz(options: &Fuzz) -> Result<()> {
+    let toolchain = nightly()?;
+    if !succeeds(&mut cargo(["fuzz", "--version"])) {
+        run(&mut cargo(["install", "--locked", "cargo-fuzz"]))?;
+    }
+    let mut targets = targets()?;
+    if let Some(wanted) = &options.target {
+        ensure!(targets.contains(wanted), "no target {wanted}; there are: {}", targets.join(", "));
+        targets = vec![wanted.clone()];
+    }
+    // One build for all, so that a target that does not compile is known before any has run.
+    let fuzz = |verb: &str| -> Command {
+        let mut command = Command::new("cargo");
+        command.current_dir(root()).args(toolchain).args(["fuzz", verb, "--fuzz-dir", "fuzz"]);
+        command
+    };
+    let mut build = fuzz("build");
+    build.args(&options.target);
+    run(&mut build)?;
+    for target in &targets {
+        let found = target_dir().join("fuzz-corpus").join(target);
+        fs::create_dir_all(&found)?;
+        let seeds = root().join("fuzz/corpus").join(target);
+        fs::create_dir_all(&seeds)?;
+        let mut command = fuzz("run");
+        command.arg(target).arg(found).arg(seeds).arg("--");
+        command.arg(format!("-max_total_time={}", options.seconds));
+        command.args(["-timeout=10", "-verbosity=0", "-print_final_stats=1"]);
+        run(&mut command)?;
+    }
+    println!("{} fuzz targets ran for {} s each, nothing found", targets.len(), options.seconds);
+    Ok(())
+}
+
+/// The names of the files in `fuzz/fuzz_targets`, which must be those of the binaries in `fuzz/Cargo.toml`.
+fn targets() -> Result<Vec<String>> {
+    let manifest = fs::read_to_string(root().join("fuzz/Cargo.toml"))?;
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root().join("fuzz/fuzz_targets"))? {
+        let path: PathBuf = entry?.path();
+        let name = path.file_stem().and_then(|name| name.to_str()).context("a target with an odd name")?;
+        if !manifest.contains(&format!("name = \"{name}\"")) {
+            bail!("fuzz/Cargo.toml has no [[bin]] for {}", path.display());
+        }
+        names.push(name.to_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// What selects the nightly toolchain, which sanitizers need.
+fn nightly() -> Result<&'static [&'static str]> {
+    if succeeds(Command::new("cargo").args(["+nightly", "--version"])) {
+        return Ok(&["+nightly"]);
+    }
+    let version = Command::new("rustc").arg("--version").output().context("rustc")?;
+    if String::from_utf8_lossy(&version.stdout).contains("nightly") {
+        return Ok(&[]);
+    }
+    bail!("fuzzing needs a nightly compiler: rustup toolchain install nightly --profile minimal")
+}
