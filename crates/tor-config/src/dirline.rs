@@ -31,10 +31,16 @@ pub enum DirLineError {
 pub(crate) fn check_authority(line: &str) -> Result<(), DirLineError> {
     let mut words = line.split_ascii_whitespace().peekable();
     words.next_if(|word| is_nickname(word));
+    let mut has_ipv6 = false;
     while let Some(flag) = words.next_if(|word| !word.starts_with(|c: char| c.is_ascii_digit())) {
         let lower = flag.to_ascii_lowercase();
         match lower.split_once('=') {
-            Some(("ipv6", address)) => check_ipv6(address)?,
+            // Only the first counts.
+            Some(("ipv6", _)) if has_ipv6 => {}
+            Some(("ipv6", address)) => {
+                check_ipv6(address)?;
+                has_ipv6 = true;
+            }
             Some(("upload" | "download" | "vote", url)) => check_url(url)?,
             Some(_) | None => {}
         }
@@ -70,7 +76,8 @@ pub(crate) fn check_fallback(line: &str) -> Result<(), DirLineError> {
     }
     let address = address.ok_or(DirLineError::Address)?;
     let plain = address.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
-    if !plain && address.parse::<SocketAddr>().is_err() {
+    let with_port = address.parse::<SocketAddr>().is_ok_and(|address| address.port() != 0);
+    if !plain && !with_port {
         return Err(DirLineError::Address);
     }
     match (has_id, has_orport) {
@@ -118,6 +125,7 @@ mod tests {
         for line in [
             format!("127.0.0.1:80 {ID}"),
             format!("here orport=9001 v3ident={ID} 127.0.0.1:80 {ID}"),
+            format!("here ipv6=[::1]:2 ipv6=again 10.0.0.1:80 {ID}"),
             format!("here bridge orport=1 ipv6=[::1]:2 weight=1.5 unknown 10.0.0.1:80 {ID}"),
             "here upload=http://1.2.3.4:5/ vote=http://1.2.3.4:5 1.1.1.1:80 0001 0203 0405 0607 0809 0A0B 0C0D \
              0E0F 1011 1213"
@@ -150,6 +158,7 @@ mod tests {
         }
         for (line, error) in [
             (format!("orport=443 id={ID}"), DirLineError::Address),
+            (format!("1.2.3.4:0 orport=443 id={ID}"), DirLineError::Address),
             (format!("a.example:80 orport=443 id={ID}"), DirLineError::Address),
             (format!("1.2.3.4:80 5.6.7.8:80 orport=443 id={ID}"), DirLineError::Address),
             (format!("1.2.3.4:80 id={ID}"), DirLineError::OrPort),

@@ -16,13 +16,10 @@
 //! what it does not have yet. [`ConfigError`]s name file, line and option.
 //!
 //! ```
-//! use tor_config::{Config, Line, Mark, Origin, Settings, Verbosity, table::Network, torrc::Entries};
+//! use tor_config::{Config, Origin, Settings, Verbosity, table::Network, torrc::Entries};
 //!
 //! let text = b"SocksPort 9150 IsolateDestAddr   # our port\nMaxCircuitDirtiness 1.5 hours\nNickname us\n";
-//! let lines: Vec<Line> = Entries::new(text)
-//!     .map(Result::unwrap)
-//!     .map(|e| Line { key: e.key, value: e.value, mark: e.mark, origin: Origin::CommandLine })
-//!     .collect();
+//! let lines: Vec<_> = Entries::new(text).map(|entry| entry.unwrap().at(Origin::CommandLine)).collect();
 //!
 //! let mut notices = Vec::new();
 //! let mut settings = Settings::new(Network::Public);

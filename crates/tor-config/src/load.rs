@@ -187,12 +187,14 @@ impl<F: ConfigFiles> Reader<'_, F> {
         notices: &mut Vec<Notice>,
     ) -> Result<(), ConfigError> {
         let at = |line| Origin::File { path: Arc::clone(path), line };
-        for entry in Entries::new(text) {
+        // As C Tor: carriage returns are no part of a file, so that one from Windows is read the same.
+        let text: Vec<u8> = text.iter().copied().filter(|byte| *byte != b'\r').collect();
+        for entry in Entries::new(&text) {
             let entry =
                 entry.map_err(|(line, error): (u32, SyntaxError)| ConfigError::new(at(line), "", error))?;
             let origin = at(entry.line);
             if entry.key != INCLUDE {
-                lines.push(Line { key: entry.key, value: entry.value, mark: entry.mark, origin });
+                lines.push(entry.at(origin));
                 continue;
             }
             if depth >= DEEPEST_INCLUDE {

@@ -6,9 +6,9 @@
 //! accept 192.168.0.0/16, accept6 [fc00::]/7, reject *
 //! ```
 //!
-//! An address is IPv4 (with `/bits` or `/255.255.0.0`), IPv6 in brackets or not (with `/bits`), `*`, `*4`, `*6`,
-//! or `private`. Ports after a colon are allowed by the syntax; they would be the client's, and C Tor ignores
-//! them with a warning.
+//! An address is IPv4 (with `/bits` or `/255.255.0.0`), IPv6 in brackets (with `/bits`; then the brackets may be
+//! left out), `*`, `*4`, `*6`, or `private:*`. Ports after a colon are allowed by the syntax; they would be the
+//! client's, and C Tor ignores them with a warning.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -108,7 +108,11 @@ impl Pattern {
     fn parse(text: &str, only_v6: bool) -> Result<(Self, bool), PolicyError> {
         let (address, rest) = match text.strip_prefix('[') {
             Some(inside) => inside.split_once(']').ok_or(PolicyError::Address)?,
-            None => text.split_at_checked(text.find(['/', ':']).unwrap_or(text.len())).unwrap_or((text, "")),
+            // Before a mask, IPv6 needs no brackets.
+            None => {
+                let end = text.find('/').or_else(|| text.find(':')).unwrap_or(text.len());
+                text.split_at_checked(end).unwrap_or((text, ""))
+            }
         };
         let (mask, ports) = match rest.split_once(':') {
             Some((mask, ports)) => (mask, Some(ports)),
@@ -125,21 +129,31 @@ impl Pattern {
             "*" => Self::Any,
             "*4" => Self::V4 { network: Ipv4Addr::UNSPECIFIED, bits: 0 },
             "*6" => Self::ALL_V6,
-            "private" => Self::Private,
+            // As C Tor: without ports, even if all of them, it is not accepted.
+            "private" if ports.is_some() => Self::Private,
             _ => match address.parse::<IpAddr>().map_err(|_| PolicyError::Address)? {
                 IpAddr::V4(network) => {
                     return Ok((Self::V4 { network, bits: bits_v4(mask)? }, has_ports));
                 }
                 IpAddr::V6(network) => {
                     let bits = mask.map_or(Ok(128), |mask| mask.parse().map_err(|_| PolicyError::Mask))?;
-                    if bits > 128 {
-                        return Err(PolicyError::Mask);
-                    }
-                    return Ok((Self::V6 { network, bits }, has_ports));
+                    return Ok((Self::v6(network, bits)?, has_ports));
                 }
             },
         };
         if mask.is_some() { Err(PolicyError::Mask) } else { Ok((pattern, has_ports)) }
+    }
+
+    /// Clients are compared by their canonical address, so mapped ones must be, too.
+    fn v6(network: Ipv6Addr, bits: u8) -> Result<Self, PolicyError> {
+        match (network.to_ipv4_mapped(), bits) {
+            (_, 129..) => Err(PolicyError::Mask),
+            (None, bits) => Ok(Self::V6 { network, bits }),
+            (Some(network), bits) => {
+                let bits = bits.checked_sub(96).ok_or(PolicyError::Mask)?;
+                Ok(Self::V4 { network, bits })
+            }
+        }
     }
 
     fn contains(self, address: IpAddr) -> bool {
@@ -228,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_first_match_decides_and_none_accepts() {
-        let lan = policy("accept 192.168.0.0/16, accept 10.0.0.0/255.0.0.0, accept6 [fc00::]/7, reject *");
+        let lan = policy("accept 192.168.0.0/16, accept 10.0.0.0/255.0.0.0, accept6 fc00::/7, reject *");
         assert!(permits(&lan, "192.168.3.4"));
         assert!(permits(&lan, "10.9.8.7"));
         assert!(permits(&lan, "fd00::1"));
@@ -241,6 +255,8 @@ mod tests {
     #[test]
     fn mapped_addresses_are_their_ipv4_selves() {
         assert!(!permits(&policy("reject 127.0.0.1"), "::ffff:127.0.0.1"));
+        assert!(!permits(&policy("reject [::ffff:127.0.0.0]/104"), "127.0.0.1"));
+        assert!(permits(&policy("reject [::ffff:127.0.0.0]/104"), "128.0.0.1"));
     }
 
     #[test]
@@ -249,7 +265,7 @@ mod tests {
         assert!(permits(&policy("reject *4"), "2000::1"));
         assert!(permits(&policy("reject6 *"), "1.1.1.1"));
         assert!(!permits(&policy("reject *6:*"), "2000::1"));
-        let outside = policy("reject private");
+        let outside = policy("reject private:*");
         for inside in ["127.0.0.1", "10.1.1.1", "172.31.0.1", "169.254.9.9", "::1", "fe80::1", "0.1.2.3"] {
             assert!(!permits(&outside, inside), "{inside}");
         }
@@ -279,6 +295,10 @@ mod tests {
             ("accept 1.2.3.4/255.0.255.0", PolicyError::Mask),
             ("accept [::1]/129", PolicyError::Mask),
             ("accept */8", PolicyError::Mask),
+            ("accept [::ffff:1.2.3.4]/40", PolicyError::Mask),
+            ("accept ::1", PolicyError::Ports),
+            ("accept private", PolicyError::Address),
+            ("accept private:*/8", PolicyError::Address),
             ("accept *:0", PolicyError::Ports),
             ("accept *:90-80", PolicyError::Ports),
             ("accept *:x", PolicyError::Ports),

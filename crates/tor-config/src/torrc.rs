@@ -15,8 +15,8 @@ use std::iter::FusedIterator;
 
 use thiserror::Error;
 
-use crate::Mark;
 use crate::quote::{BadQuote, unquote};
+use crate::{Line, Mark, Origin};
 
 /// One entry of a torrc.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,13 @@ pub struct Entry {
     pub mark: Mark,
     /// The line on which the entry begins, counted from 1.
     pub line: u32,
+}
+
+impl Entry {
+    /// The assignment that this entry is, if it stands there.
+    pub fn at(self, origin: Origin) -> Line {
+        Line { key: self.key, value: self.value, mark: self.mark, origin }
+    }
 }
 
 /// Text that is no torrc.

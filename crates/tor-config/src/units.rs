@@ -45,6 +45,7 @@ impl Units {
     /// Reads a number and its unit.
     pub(crate) fn parse(self, text: &str) -> Result<u64, ValueError> {
         let text = text.trim_start();
+        let text = text.strip_prefix('+').unwrap_or(text);
         let (whole, rest) = split_digits(text);
         let (fraction, rest) = match rest.strip_prefix('.') {
             Some(rest) => split_digits(rest),
@@ -93,6 +94,7 @@ mod tests {
         for (text, bytes) in [
             ("0", 0),
             ("12", 12),
+            ("+12", 12),
             ("10 MB", 10 << 20),
             ("10mb", 10 << 20),
             ("1 GByte", 1 << 30),

@@ -153,6 +153,14 @@ fn errors_in_an_included_file_are_its_own() {
 }
 
 #[test]
+fn files_from_windows_are_read_the_same() {
+    let config = config("SocksPort 1\\\r\n2\r\nPidFile \"/x\"\r\nSocksTimeout 9\r\n");
+    assert_eq!(config.socks.listeners[0].bind.to_string(), "127.0.0.1:12");
+    assert_eq!(config.process.pid_file, Some("/x".into()));
+    assert_eq!(config.socks.timeout, Duration::from_secs(9));
+}
+
+#[test]
 fn a_file_that_includes_itself_is_stopped() {
     assert_eq!(torrc("%include rc").unwrap_err().problem, Problem::TooDeep);
     // Thirty-one deep is allowed.

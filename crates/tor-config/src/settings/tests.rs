@@ -3,10 +3,7 @@ use crate::torrc::Entries;
 use crate::{Config, Verbosity};
 
 fn lines(text: &str) -> Vec<Line> {
-    Entries::new(text.as_bytes())
-        .map(Result::unwrap)
-        .map(|e| Line { key: e.key, value: e.value, mark: e.mark, origin: Origin::CommandLine })
-        .collect()
+    Entries::new(text.as_bytes()).map(|entry| entry.unwrap().at(Origin::CommandLine)).collect()
 }
 
 /// The sources, from the lowest to the highest, flattened.
