@@ -15,7 +15,8 @@ use clap::{Args, Subcommand};
 
 use crate::lab::client::Client;
 use crate::lab::socks::{Socks, Target};
-use crate::lab::{Lab, c_tor, client_binary, web};
+use crate::lab::{Lab, client_binary, web};
+use crate::testnet::network::c_tor;
 use figures::{Figures, Transfer};
 
 #[derive(Debug, Subcommand)]
@@ -57,7 +58,7 @@ fn client(options: &ClientBench) -> Result<()> {
         Scale { bytes: options.mib * MIB, idle: Duration::from_secs(options.seconds), starts: 3, small: 50 }
     };
     let binary = client_binary(options.client.as_deref())?;
-    let reference = c_tor()?;
+    let reference = PathBuf::from(c_tor("tor")?.get_program());
     let lab = Lab::open(options.dir.as_deref())?;
     let server = web::serve(IpAddr::V4(Ipv4Addr::LOCALHOST))?;
     let measure = |name: &str, binary: &Path| {

@@ -8,7 +8,7 @@ pub(crate) mod web;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, exit};
+use std::process::exit;
 use std::thread;
 use std::time::Duration;
 
@@ -82,14 +82,6 @@ pub(crate) fn client_binary(given: Option<&Path>) -> Result<PathBuf> {
     }
     run(&mut cargo(["build", "--release", "-p", "tor-client"]))?;
     Ok(target_dir().join("release/tor-client"))
-}
-
-/// Where C Tor is, for comparison.
-pub(crate) fn c_tor() -> Result<PathBuf> {
-    let output = Command::new("sh").args(["-c", "command -v tor"]).output()?;
-    let path = String::from_utf8(output.stdout)?;
-    let path = path.lines().next().context("C Tor is needed for this: install Debian's package `tor`")?;
-    Ok(PathBuf::from(path))
 }
 
 /// The first of `count` ports on loopback that are all free now.

@@ -14,6 +14,7 @@ mod demo;
 mod fuzz;
 mod interop;
 mod lab;
+mod layers;
 mod process;
 mod shell;
 mod testnet;
@@ -37,6 +38,8 @@ enum Command {
     Test,
     /// Everything that has to pass: format, lints, documentation, dependencies, tests, interop, fuzzing.
     Ci(ci::Ci),
+    /// Checks that each crate depends only on crates above it, and that engines do without tokio.
+    Layers,
     /// Tries a client on a private network as applications would use it.
     Interop(interop::Interop),
     /// Measures a client beside C Tor.
@@ -66,6 +69,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Test => ci::test(),
         Command::Ci(options) => ci::ci(&options),
+        Command::Layers => layers::check(),
         Command::Interop(options) => interop::interop(&options),
         Command::Bench(command) => bench::bench(&command),
         Command::Demo(options) => demo::demo(&options),

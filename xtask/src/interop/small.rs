@@ -14,6 +14,8 @@ use super::{PATIENCE, Suite, Verdict, output_of};
 use crate::lab::client::Client;
 use crate::lab::socks::Target;
 use crate::lab::web;
+use crate::shell::{program, succeeds};
+use crate::testnet::network::c_tor;
 
 /// Two requests over one connection.
 pub(super) fn keep_alive(suite: &Suite<'_>, client: &Client) -> Verdict {
@@ -138,8 +140,8 @@ pub(super) fn resolve_reverse(client: &Client) -> Verdict {
 /// A program that knows nothing of proxies, under torsocks. Since torsocks refuses loopback, the server listens
 /// on another address of this machine.
 pub(super) fn torsocks(client: &Client) -> Verdict {
-    let here = outside_loopback()?;
-    let server = web::serve(here)?;
+    let here = OutsideAddress::find()?;
+    let server = web::serve(here.address)?;
     let got = output_of(
         Command::new("torsocks")
             .args(["--address", "127.0.0.1", "--port", &client.socks.port.to_string()])
@@ -151,29 +153,46 @@ pub(super) fn torsocks(client: &Client) -> Verdict {
     Ok(String::new())
 }
 
-/// An address of this machine that is not loopback: that of the way out, or one that root may add.
-fn outside_loopback() -> Result<IpAddr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-    // Connecting a datagram socket sends nothing; it only chooses the address.
-    if socket.connect((DOCUMENTATION, 9)).is_ok() {
-        let address = socket.local_addr()?.ip();
-        if !address.is_loopback() {
-            return Ok(address);
+/// An address of this machine that is not loopback: that of the way out, or one that root adds for a while.
+struct OutsideAddress {
+    address: IpAddr,
+    is_added: bool,
+}
+
+impl OutsideAddress {
+    fn find() -> Result<Self> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        // Connecting a datagram socket sends nothing; it only chooses the address.
+        if socket.connect((DOCUMENTATION, 9)).is_ok() {
+            let address = socket.local_addr()?.ip();
+            if !address.is_loopback() {
+                return Ok(Self { address, is_added: false });
+            }
+        }
+        ensure!(
+            change_address("add"),
+            "this machine has no address but loopback, which torsocks refuses, and adding one needs root"
+        );
+        Ok(Self { address: IpAddr::V4(DOCUMENTATION), is_added: true })
+    }
+}
+
+impl Drop for OutsideAddress {
+    fn drop(&mut self) {
+        if self.is_added {
+            change_address("del");
         }
     }
-    let add =
-        Command::new("ip").args(["address", "add", &format!("{DOCUMENTATION}/32"), "dev", "lo"]).output();
-    let added = add.is_ok_and(|output| output.status.success());
-    ensure!(
-        added || TcpListener::bind((DOCUMENTATION, 0)).is_ok(),
-        "this machine has no address but loopback, which torsocks refuses, and adding one needs root"
-    );
-    Ok(IpAddr::V4(DOCUMENTATION))
+}
+
+fn change_address(verb: &str) -> bool {
+    let ip = program("ip").unwrap_or_else(|| "ip".into());
+    succeeds(Command::new(ip).args(["address", verb, &format!("{DOCUMENTATION}/32"), "dev", "lo"]))
 }
 
 fn tor_resolve(client: &Client, arguments: &[&str]) -> Result<String> {
     let port = client.socks.port.to_string();
-    output_of(Command::new("tor-resolve").args(["-p", &port]).args(arguments))
+    output_of(c_tor("tor-resolve")?.args(["-p", &port]).args(arguments))
 }
 
 /// TEST-NET-3: never anybody's.

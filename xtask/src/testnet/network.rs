@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::torrc;
 use crate::process::Pid;
+use crate::shell::program;
 
 /// How large the network is and where it lives.
 #[derive(Clone, Debug)]
@@ -285,7 +286,7 @@ impl Network {
             let Some(node) = self.nodes.get_mut(index) else { break };
             let home = self.dir.join(&node.nickname);
             // A daemon's parent returns when the configuration was accepted and the ports are bound.
-            let output = Command::new("tor").arg("-f").arg(home.join("torrc")).output().context(NO_TOR)?;
+            let output = c_tor("tor")?.arg("-f").arg(home.join("torrc")).output()?;
             check(&output, &format!("starting {}", node.nickname))?;
             node.process = Some(Pid::from_file(&home.join("pid"), Duration::from_secs(10))?);
             self.save()?;
@@ -320,7 +321,7 @@ fn make_identity(home: &Path, nickname: &str) -> Result<(String, String)> {
     fs::set_permissions(home, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
     let torrc = home.join("torrc");
     fs::write(&torrc, "")?;
-    let output = Command::new("tor")
+    let output = c_tor("tor")?
         .args([
             "--quiet",
             "--list-fingerprint",
@@ -335,8 +336,7 @@ fn make_identity(home: &Path, nickname: &str) -> Result<(String, String)> {
         .arg(home)
         .arg("-f")
         .arg(torrc)
-        .output()
-        .context(NO_TOR)?;
+        .output()?;
     check(&output, "tor --list-fingerprint")?;
     let second_word = |file: &str| -> Result<String> {
         let text = fs::read_to_string(home.join(file))?;
@@ -348,7 +348,7 @@ fn make_identity(home: &Path, nickname: &str) -> Result<(String, String)> {
 /// Makes an authority's signing certificate; returns the fingerprint of its identity key.
 fn make_authority_keys(home: &Path, node: &Node) -> Result<String> {
     let keys = home.join("keys");
-    let mut child = Command::new("tor-gencert")
+    let mut child = c_tor("tor-gencert")?
         .args(["--create-identity-key", "--passphrase-fd", "0", "-m", "12", "-a"])
         .arg(format!("127.0.0.1:{}", node.dir_port))
         .current_dir(&keys)
@@ -356,8 +356,7 @@ fn make_authority_keys(home: &Path, node: &Node) -> Result<String> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .spawn()
-        .context(NO_TOR)?;
+        .spawn()?;
     child.stdin.take().context("tor-gencert takes no passphrase")?.write_all(b"testnet\n")?;
     check(&child.wait_with_output()?, "tor-gencert")?;
     let certificate = fs::read_to_string(keys.join("authority_certificate"))?;
@@ -377,6 +376,13 @@ fn wait_for_a_whole_interval() -> Result<()> {
     Ok(())
 }
 
+/// A command of C Tor's.
+pub(crate) fn c_tor(name: &str) -> Result<Command> {
+    let path = program(name)
+        .with_context(|| format!("C Tor's `{name}` is missing: install Debian's package `tor`"))?;
+    Ok(Command::new(path))
+}
+
 fn check(output: &Output, what: &str) -> Result<()> {
     let say = |bytes| String::from_utf8_lossy(bytes).trim().to_owned();
     ensure!(
@@ -390,5 +396,3 @@ fn check(output: &Output, what: &str) -> Result<()> {
 }
 
 const MANIFEST: &str = "testnet.json";
-const NO_TOR: &str =
-    "C Tor is needed for this: install Debian's package `tor`, or put `tor` and `tor-gencert` in PATH";
