@@ -1,0 +1,92 @@
+//! Which circuit a stream gets.
+//!
+//! A stream asks for a target and brings an [`IsolationKey`]; [`CircMgr`] gives it a circuit whose exit serves
+//! the target and which no stream of another key has used, building one where none is ready, and takes it to
+//! another circuit where the exit refuses for policy or can't resolve. Clean circuits for the ports that were
+//! asked for lately are built before they are asked for. <https://spec.torproject.org/path-spec/index.html>
+//!
+//! The crate chooses; it opens no socket and starts no task. [`CircuitFactory`] is its way to the network, and
+//! whoever owns the tasks drives [`CircMgr::run`].
+//!
+//! ```
+//! use tor_circmgr::IsolationKey;
+//!
+//! let alice = IsolationKey { socks_auth: Some((b"alice".to_vec(), b"1".to_vec())), ..IsolationKey::default() };
+//! let bob = IsolationKey { socks_auth: Some((b"bob".to_vec(), b"1".to_vec())), ..IsolationKey::default() };
+//! assert_ne!(alice, bob); // so they never share a circuit
+//! ```
+
+mod isolation;
+mod manager;
+mod pool;
+
+use std::future::Future;
+
+use tor_id::RsaId;
+use tor_path::{ExitNeed, Path, PathError};
+
+pub use isolation::IsolationKey;
+pub use manager::{CircMgr, ConnectError, Timing};
+
+/// The way to the network: chooses relays and builds circuits. Implemented by the crate with the sockets.
+pub trait CircuitFactory: Send + Sync + 'static {
+    /// What a built circuit is.
+    type Circuit: BuiltCircuit;
+
+    /// Chooses the relays of a circuit, none of `avoid` as its exit.
+    ///
+    /// # Errors
+    /// If the network as it is known now has no such path.
+    fn choose_path(&self, need: &ExitNeed, avoid: &[RsaId]) -> Result<Path, PathError>;
+
+    /// Builds a circuit along the path, and tells the guard's record how that went.
+    fn build(&self, path: Path) -> impl Future<Output = Result<Self::Circuit, BuildError>> + Send;
+}
+
+/// A circuit that is built. Clones share it.
+pub trait BuiltCircuit: Clone + Send + Sync + 'static {
+    /// What an open stream is.
+    type Stream: Send;
+    /// What the caller asks for: a connection or a look-up.
+    type Request: Sync;
+
+    /// Opens a stream. Dropping the future gives the stream up.
+    fn open(
+        &self,
+        request: &Self::Request,
+    ) -> impl Future<Output = Result<Self::Stream, StreamRefusal>> + Send;
+
+    /// False once the circuit is closed or takes no more streams.
+    fn is_open(&self) -> bool;
+
+    /// Streams that live on it now.
+    fn streams(&self) -> usize;
+
+    /// Closes it.
+    fn close(&self);
+}
+
+/// A circuit could not be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("circuit could not be built: {what}")]
+pub struct BuildError {
+    /// What went wrong, for the log.
+    pub what: String,
+}
+
+/// Why a stream did not open on a circuit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StreamRefusal {
+    /// The exit said END (or answered a look-up with an error), with this reason.
+    #[error("refused by the exit: {0}")]
+    Ended(tor_cell::EndReason),
+    /// The exit says that the name does not exist, or that it failed for now.
+    #[error("the name did not resolve")]
+    Unresolved {
+        /// True if asking again may help.
+        transient: bool,
+    },
+    /// The circuit closed before the exit answered.
+    #[error("the circuit closed")]
+    CircuitClosed,
+}

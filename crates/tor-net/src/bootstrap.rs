@@ -1,0 +1,165 @@
+//! How far the start has come, in C Tor's words. <https://spec.torproject.org/control-spec/replies.html#bootstrap-phase>
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tracing::info;
+
+/// A step of the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "`Phase::words` says what each is")]
+pub enum Phase {
+    Starting,
+    Conn,
+    ConnDone,
+    Handshake,
+    HandshakeDone,
+    OnehopCreate,
+    RequestingStatus,
+    LoadingStatus,
+    LoadingKeys,
+    RequestingDescriptors,
+    LoadingDescriptors,
+    EnoughDirinfo,
+    ApConn,
+    ApConnDone,
+    ApHandshake,
+    ApHandshakeDone,
+    CircuitCreate,
+    Done,
+}
+
+/// A step on the way to an open channel; which [`Phase`] that is depends on what the channel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkStep {
+    Connecting,
+    Connected,
+    Handshaking,
+    Open,
+}
+
+/// How far the start has come. It never goes back.
+#[derive(Debug)]
+pub struct Bootstrap {
+    at: Mutex<Option<(u8, Phase)>>,
+    done: watch::Sender<bool>,
+}
+
+impl Phase {
+    /// Percent, tag and summary.
+    pub const fn words(self) -> (u8, &'static str, &'static str) {
+        match self {
+            Self::Starting => (0, "starting", "Starting"),
+            Self::Conn => (5, "conn", "Connecting to a relay"),
+            Self::ConnDone => (10, "conn_done", "Connected to a relay"),
+            Self::Handshake => (14, "handshake", "Handshaking with a relay"),
+            Self::HandshakeDone => (15, "handshake_done", "Handshake with a relay done"),
+            Self::OnehopCreate => (20, "onehop_create", "Establishing an encrypted directory connection"),
+            Self::RequestingStatus => (25, "requesting_status", "Asking for networkstatus consensus"),
+            Self::LoadingStatus => (30, "loading_status", "Loading networkstatus consensus"),
+            Self::LoadingKeys => (40, "loading_keys", "Loading authority key certs"),
+            Self::RequestingDescriptors => (45, "requesting_descriptors", "Asking for relay descriptors"),
+            Self::LoadingDescriptors => (50, "loading_descriptors", "Loading relay descriptors"),
+            Self::EnoughDirinfo => (75, "enough_dirinfo", "Loaded enough directory info to build circuits"),
+            Self::ApConn => (80, "ap_conn", "Connecting to a relay to build circuits"),
+            Self::ApConnDone => (85, "ap_conn_done", "Connected to a relay to build circuits"),
+            Self::ApHandshake => (89, "ap_handshake", "Finishing handshake with a relay to build circuits"),
+            Self::ApHandshakeDone => {
+                (90, "ap_handshake_done", "Handshake finished with a relay to build circuits")
+            }
+            Self::CircuitCreate => (95, "circuit_create", "Establishing a Tor circuit"),
+            Self::Done => (100, "done", "Done"),
+        }
+    }
+}
+
+impl Bootstrap {
+    /// Nothing has happened yet.
+    pub fn new() -> Self {
+        Self { at: Mutex::new(None), done: watch::channel(false).0 }
+    }
+
+    /// The start has come to this step. Steps that were passed already are not news.
+    pub fn reached(&self, phase: Phase) {
+        self.advance(phase.words().0, phase);
+    }
+
+    /// Descriptors are being loaded: `have` of the `need` (both from 0 to 1) that circuits take.
+    pub fn loading_descriptors(&self, have: f64, need: f64) {
+        let steps = (0_u8..25).rev().find(|step| have * 25.0 >= need * f64::from(*step)).unwrap_or(0);
+        self.advance(Phase::LoadingDescriptors.words().0 + steps, Phase::LoadingDescriptors);
+    }
+
+    pub(crate) fn link(&self, step: LinkStep) {
+        let for_circuits = self.lock().is_some_and(|(_, phase)| phase >= Phase::EnoughDirinfo);
+        self.reached(match (step, for_circuits) {
+            (LinkStep::Connecting, false) => Phase::Conn,
+            (LinkStep::Connected, false) => Phase::ConnDone,
+            (LinkStep::Handshaking, false) => Phase::Handshake,
+            (LinkStep::Open, false) => Phase::HandshakeDone,
+            (LinkStep::Connecting, true) => Phase::ApConn,
+            (LinkStep::Connected, true) => Phase::ApConnDone,
+            (LinkStep::Handshaking, true) => Phase::ApHandshake,
+            (LinkStep::Open, true) => Phase::ApHandshakeDone,
+        });
+    }
+
+    /// How far it is: percent and step.
+    pub fn progress(&self) -> Option<(u8, Phase)> {
+        *self.lock()
+    }
+
+    /// Waits until a circuit has been built.
+    pub async fn done(&self) {
+        let mut done = self.done.subscribe();
+        let _sender_is_self = done.wait_for(|done| *done).await;
+    }
+
+    fn advance(&self, percent: u8, phase: Phase) {
+        {
+            let mut at = self.lock();
+            if at.is_some_and(|(reached, _)| reached >= percent) {
+                return;
+            }
+            *at = Some((percent, phase));
+        }
+        let (_, tag, summary) = phase.words();
+        info!("Bootstrapped {percent}% ({tag}): {summary}");
+        if phase == Phase::Done {
+            self.done.send_replace(true);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(u8, Phase)>> {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Bootstrap {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_never_goes_back() {
+        let bootstrap = Bootstrap::new();
+        bootstrap.reached(Phase::Starting);
+        bootstrap.reached(Phase::RequestingStatus);
+        bootstrap.link(LinkStep::Connecting);
+        assert_eq!(bootstrap.progress(), Some((25, Phase::RequestingStatus)));
+        bootstrap.loading_descriptors(0.3, 0.6);
+        assert_eq!(bootstrap.progress(), Some((62, Phase::LoadingDescriptors)));
+        bootstrap.loading_descriptors(0.1, 0.6);
+        assert_eq!(bootstrap.progress(), Some((62, Phase::LoadingDescriptors)));
+        bootstrap.loading_descriptors(0.9, 0.6);
+        assert_eq!(bootstrap.progress(), Some((74, Phase::LoadingDescriptors)));
+        bootstrap.reached(Phase::EnoughDirinfo);
+        bootstrap.link(LinkStep::Connecting);
+        assert_eq!(bootstrap.progress(), Some((80, Phase::ApConn)));
+    }
+}

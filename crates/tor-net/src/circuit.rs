@@ -1,0 +1,610 @@
+//! One task a circuit: it owns the circuit engine and the streams of its last hop, and moves bytes between the
+//! channel's cells and the streams' buffers.
+//!
+//! ```text
+//!  Inbox ── batch ──> peel each cell where it lies ──> Streams ──> Pipe::deliver
+//!  Pipe::fill <── round robin over ready streams, as both windows allow ── seal at the end of `out` ──> Down
+//! ```
+//!
+//! The engines decide everything; this file only carries. An error from either closes the circuit, and nothing
+//! else: its streams end, its channel and its neighbours do not notice.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+use tor_cell::{
+    CELL_BODY_LEN, CELL_LEN, CellBody, CircId, DestroyReason, EndReason, StreamId,
+    frame::ChanCmd,
+    relay::{Begin, BeginFlags, Resolve, ResolveError, Resolved, ResolvedValue, UnwritableName},
+};
+use tor_chan::Usage;
+use tor_circ::{CircError, CircParams, Circuit, Event, HopIndex, HopSpec, SendError};
+use tor_circmgr::{BuiltCircuit, StreamRefusal};
+use tor_stream::{BeginError, EarlyData, Phase, StreamError, StreamEvent, Streams};
+use tracing::debug;
+
+use crate::{
+    ChannelError, ChannelHandle, DataStream, StreamEnd,
+    channel::{Batch, Down, Inbox, NewCircuit},
+    clock,
+    pipe::{Attention, Pipe},
+};
+
+/// Commands that may wait for a circuit's task.
+const COMMANDS: usize = 64;
+/// Cells that a circuit hands to its channel in one piece: another circuit's turn comes after that many.
+const BATCH: usize = 32 * CELL_LEN;
+
+/// What to open on a circuit.
+#[derive(Clone)]
+pub enum OpenRequest {
+    /// A connection to a host and port.
+    Connect {
+        /// A name or an address.
+        host: String,
+        /// The port.
+        port: u16,
+        /// Which address families will do.
+        flags: BeginFlags,
+        /// What the application has said already: it goes out before the exit has answered.
+        early: Bytes,
+    },
+    /// A connection to the last hop's own directory, with the request.
+    Dir(Bytes),
+    /// The addresses of a name, or the name of an address in its `.arpa` form.
+    Resolve(String),
+}
+
+/// Targets are not for logs.
+impl fmt::Debug for OpenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect { .. } => "Connect",
+            Self::Dir(_) => "Dir",
+            Self::Resolve(_) => "Resolve",
+        })
+    }
+}
+
+/// What was opened.
+#[derive(Debug)]
+pub enum Opened {
+    /// A stream, and where the exit says it leads.
+    Stream(DataStream, Option<IpAddr>),
+    /// Answers to a look-up, at least one.
+    Answers(Vec<Answer>),
+}
+
+/// One answer to a look-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// An address of the name, and for how many seconds it holds.
+    Address(IpAddr, u32),
+    /// The name of the address.
+    Name(String, u32),
+}
+
+/// A circuit. Clones share it; it closes when the last one is dropped and its streams are over.
+#[derive(Clone)]
+pub struct CircuitHandle {
+    commands: mpsc::Sender<Command>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    serial: u64,
+    open: AtomicBool,
+    streams: AtomicUsize,
+    closed: watch::Receiver<bool>,
+}
+
+enum Command {
+    Hop { spec: HopSpec, timeout: Duration, reply: oneshot::Sender<Result<(), CircuitError>> },
+    Open { request: OpenRequest, reply: oneshot::Sender<Result<Opened, StreamRefusal>> },
+    Close,
+}
+
+/// A circuit that could not be built, or is no more.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum CircuitError {
+    /// Its channel.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// The circuit engine closed it.
+    #[error(transparent)]
+    Circuit(#[from] CircError),
+    /// A stream of it broke the protocol.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// It can't be asked for that.
+    #[error(transparent)]
+    Refused(#[from] SendError),
+    /// A relay closed it.
+    #[error("closed by {by}: {reason}")]
+    Destroyed {
+        /// The hop that said so.
+        by: HopIndex,
+        /// Why.
+        reason: DestroyReason,
+    },
+    /// The channel closed, or the relay sent more than its windows allowed.
+    #[error("the channel is gone")]
+    ChannelLost,
+    /// Nobody needs it any more.
+    #[error("no longer needed")]
+    Closed,
+}
+
+impl CircuitHandle {
+    /// A circuit without hops on a channel.
+    ///
+    /// # Errors
+    /// If the channel is closed or full.
+    pub async fn new(channel: &ChannelHandle, params: CircParams) -> Result<Self, ChannelError> {
+        static SERIAL: AtomicU64 = AtomicU64::new(1);
+        let NewCircuit { id, inbox, down } = channel.open_circuit().await?;
+        let (commands, from_handles) = mpsc::channel(COMMANDS);
+        let (closing, closed) = watch::channel(false);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let shared =
+            Arc::new(Shared { serial, open: AtomicBool::new(true), streams: AtomicUsize::new(0), closed });
+        let rng = &mut clock::rng();
+        let task = Task {
+            id,
+            engine: Circuit::new(id, params, rng),
+            streams: Streams::new(rng),
+            last_served: None,
+            attention: Arc::default(),
+            wanting: Vec::new(),
+            building: None,
+            out: BytesMut::new(),
+            abandoned: false,
+            usage: None,
+            carries_traffic: false,
+            shared: Arc::clone(&shared),
+        };
+        let ports = Ports { inbox, commands: from_handles, down };
+        clock::spawn(async move {
+            task.run(ports).await;
+            let _nobody_waits = closing.send(true);
+        });
+        Ok(Self { commands, shared })
+    }
+
+    /// Adds a hop: CREATE for the first, EXTEND2 for the others.
+    ///
+    /// # Errors
+    /// Whatever ended the circuit.
+    pub async fn add_hop(&self, spec: HopSpec, timeout: Duration) -> Result<(), CircuitError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Hop { spec, timeout, reply };
+        self.commands.send(command).await.map_err(|_| CircuitError::ChannelLost)?;
+        answer.await.map_err(|_| CircuitError::ChannelLost)?
+    }
+
+    /// A number that no other circuit of this process has.
+    pub fn serial(&self) -> u64 {
+        self.shared.serial
+    }
+
+    /// Waits until the circuit is closed.
+    pub async fn closed(&self) {
+        let mut closed = self.shared.closed.clone();
+        let _either_way_it_is_over = closed.wait_for(|closed| *closed).await;
+    }
+}
+
+impl BuiltCircuit for CircuitHandle {
+    type Stream = Opened;
+    type Request = OpenRequest;
+
+    async fn open(&self, request: &OpenRequest) -> Result<Opened, StreamRefusal> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Open { request: request.clone(), reply };
+        self.commands.send(command).await.map_err(|_| StreamRefusal::CircuitClosed)?;
+        answer.await.map_err(|_| StreamRefusal::CircuitClosed)?
+    }
+
+    fn is_open(&self) -> bool {
+        self.shared.open.load(Ordering::Relaxed) && !self.commands.is_closed()
+    }
+
+    fn streams(&self) -> usize {
+        self.shared.streams.load(Ordering::Relaxed)
+    }
+
+    fn close(&self) {
+        self.shared.open.store(false, Ordering::Relaxed);
+        let _closed_already_or_busy = self.commands.try_send(Command::Close);
+    }
+}
+
+impl fmt::Debug for CircuitHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitHandle").field("serial", &self.shared.serial).finish_non_exhaustive()
+    }
+}
+
+/// What the task keeps with each stream.
+enum Local {
+    /// A connection: its buffers, and until CONNECTED the application's end and who waits for it.
+    Data { pipe: Arc<Pipe>, opening: Option<Opening>, outbound: usize, finished: bool },
+    /// A look-up, and who waits for it.
+    LookUp(oneshot::Sender<Result<Opened, StreamRefusal>>),
+}
+
+struct Opening {
+    stream: DataStream,
+    reply: oneshot::Sender<Result<Opened, StreamRefusal>>,
+}
+
+struct Task {
+    id: CircId,
+    engine: Circuit,
+    /// Streams go to the last hop.
+    streams: Streams<Local>,
+    last_served: Option<StreamId>,
+    attention: Arc<Attention>,
+    wanting: Vec<StreamId>,
+    building: Option<oneshot::Sender<Result<(), CircuitError>>>,
+    /// Sealed cells on their way to the channel.
+    out: BytesMut,
+    /// Every handle is dropped: no more commands will come.
+    abandoned: bool,
+    /// What the channel's padding should know of this circuit and does not yet.
+    usage: Option<Usage>,
+    carries_traffic: bool,
+    shared: Arc<Shared>,
+}
+
+/// A circuit's ways in and out.
+struct Ports {
+    inbox: Inbox,
+    commands: mpsc::Receiver<Command>,
+    down: mpsc::Sender<Down>,
+}
+
+enum Input<'a> {
+    Cells(Batch),
+    Command(Command),
+    /// Every handle is dropped.
+    Abandoned,
+    Attention,
+    /// The channel has room for what waits in `out`.
+    Room(mpsc::Permit<'a, Down>),
+    Timer,
+}
+
+impl Ports {
+    async fn next(
+        &mut self,
+        attention: &Attention,
+        waiting: bool,
+        abandoned: bool,
+        deadline: Option<Instant>,
+    ) -> Result<Input<'_>, CircuitError> {
+        tokio::select! {
+            cells = self.inbox.recv() => cells.map(Input::Cells).ok_or(CircuitError::ChannelLost),
+            command = self.commands.recv(), if !abandoned => {
+                Ok(command.map_or(Input::Abandoned, Input::Command))
+            }
+            () = attention.wait() => Ok(Input::Attention),
+            room = self.down.reserve(), if waiting => {
+                room.map(Input::Room).map_err(|_| CircuitError::ChannelLost)
+            }
+            () = clock::at(deadline) => Ok(Input::Timer),
+        }
+    }
+}
+
+impl Task {
+    async fn run(mut self, mut ports: Ports) {
+        let error = loop {
+            if let Err(error) = self.work(&mut ports).await {
+                break error;
+            }
+        };
+        self.shared.open.store(false, Ordering::Relaxed);
+        debug!("Circuit {} closed: {error}", self.shared.serial);
+        self.engine.destroy(&mut self.out);
+        if let Some(waiting) = self.building.take() {
+            let _gave_up = waiting.send(Err(error));
+        }
+        for (_, _, local) in self.streams.into_live() {
+            local.refuse(StreamRefusal::CircuitClosed, StreamEnd::CircuitClosed);
+        }
+        self.shared.streams.store(0, Ordering::Relaxed);
+        let Ports { down, inbox, commands } = ports;
+        drop((inbox, commands));
+        if !self.out.is_empty() {
+            let _channel_is_gone = down.send(Down::Cells(self.out)).await;
+        }
+        let _channel_is_gone = down.send(Down::Closed(self.id)).await;
+    }
+
+    /// One input, then everything that follows from it.
+    async fn work(&mut self, ports: &mut Ports) -> Result<(), CircuitError> {
+        let deadline = self.engine.deadline();
+        let waiting = !self.out.is_empty();
+        let attention = Arc::clone(&self.attention);
+        match ports.next(&attention, waiting, self.abandoned, deadline).await? {
+            Input::Cells(batch) => self.on_batch(batch)?,
+            Input::Command(command) => self.on_command(command)?,
+            Input::Abandoned => self.abandoned = true,
+            Input::Attention => self.on_attention(),
+            Input::Room(room) => room.send(Down::Cells(self.out.split())),
+            Input::Timer => self.engine.on_timer(clock::now(), &mut self.out)?,
+        }
+        while let Some(batch) = ports.inbox.try_recv() {
+            self.on_batch(batch)?;
+        }
+        if self.abandoned && self.streams.is_empty() && self.building.is_none() {
+            return Err(CircuitError::Closed);
+        }
+        self.pump(&ports.down)?;
+        self.shared.streams.store(self.streams.len(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Cells from the channel, each opened where it lies.
+    fn on_batch(&mut self, mut batch: BytesMut) -> Result<(), CircuitError> {
+        let now = clock::now();
+        for cell in batch.chunks_exact_mut(CELL_LEN) {
+            let Some((header, body)) = cell.split_first_chunk_mut::<{ CELL_LEN - CELL_BODY_LEN }>() else {
+                continue;
+            };
+            let Ok(body) = <&mut CellBody>::try_from(body) else { continue };
+            let [.., command] = *header;
+            match self.engine.on_cell(now, ChanCmd(command), body, &mut self.out)? {
+                Event::Nothing | Event::WindowOpened { .. } => {}
+                Event::Message { hop, msg } => {
+                    if Some(hop) != self.engine.last_hop() {
+                        let error = CircError::UnexpectedMessage { hop, command: msg.command };
+                        return Err(error.into());
+                    }
+                    on_stream(self.streams.on_message(&msg)?);
+                }
+                Event::Extended { hop } => {
+                    if hop != HopIndex::FIRST {
+                        self.usage = Some(Usage::Circuits);
+                    }
+                    if let Some(waiting) = self.building.take() {
+                        let _gave_up = waiting.send(Ok(()));
+                    }
+                }
+                Event::Truncated { hop, reason } => {
+                    return Err(CircuitError::Destroyed { by: hop, reason });
+                }
+                Event::Destroyed { reason } => {
+                    return Err(CircuitError::Destroyed { by: HopIndex::FIRST, reason });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_command(&mut self, command: Command) -> Result<(), CircuitError> {
+        match command {
+            Command::Hop { spec, timeout, reply } => {
+                let now = clock::now();
+                let rng = &mut clock::rng();
+                let until = now + timeout;
+                let asked = match self.engine.last_hop() {
+                    None => self.engine.create(&spec, until, rng, &mut self.out),
+                    Some(_) => self.engine.extend(&spec, until, rng, &mut self.out),
+                };
+                match asked {
+                    Ok(()) => self.building = Some(reply),
+                    Err(error) => {
+                        let _gave_up = reply.send(Err(error.into()));
+                    }
+                }
+            }
+            Command::Open { request, reply } => self.open(&request, reply),
+            Command::Close => return Err(CircuitError::Closed),
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, request: &OpenRequest, reply: oneshot::Sender<Result<Opened, StreamRefusal>>) {
+        if reply.is_closed() {
+            return; // the caller gave up while the command waited
+        }
+        let now = clock::now();
+        let opened = match request {
+            OpenRequest::Connect { host, port, flags, early } => match Begin::new(host, *port, *flags) {
+                Ok(begin) => self.connect(early, reply, |streams, local| {
+                    streams.begin(now, &begin, EarlyData::Allowed, local)
+                }),
+                Err(error) => return refuse(reply, &error),
+            },
+            OpenRequest::Dir(early) => {
+                self.connect(early, reply, |streams, local| streams.begin_dir(now, EarlyData::Allowed, local))
+            }
+            OpenRequest::Resolve(name) => match Resolve::new(name) {
+                Ok(resolve) => self.streams.resolve(now, &resolve, Local::LookUp(reply)).map(|_| ()),
+                Err(error) => return refuse(reply, &error),
+            },
+        };
+        if let Err(error) = opened {
+            // `reply` is dropped, which the caller takes for a closed circuit, and tries another.
+            debug!("Stream not opened: {error}");
+        }
+    }
+
+    fn connect(
+        &mut self,
+        early: &Bytes,
+        reply: oneshot::Sender<Result<Opened, StreamRefusal>>,
+        begin: impl FnOnce(&mut Streams<Local>, Local) -> Result<StreamId, BeginError>,
+    ) -> Result<(), BeginError> {
+        let pipe = Pipe::new(Arc::clone(&self.attention));
+        let opening = Some(Opening { stream: DataStream::new(Arc::clone(&pipe)), reply });
+        let local = Local::Data { pipe, opening, outbound: 0, finished: false };
+        let id = begin(&mut self.streams, local)?;
+        if let Some(Local::Data { pipe, opening: Some(opening), .. }) = self.streams.local_mut(id) {
+            pipe.name(id);
+            opening.stream.send(early.clone());
+        }
+        Ok(())
+    }
+
+    /// Looks at the streams whose application did something.
+    fn on_attention(&mut self) {
+        let mut wanting = std::mem::take(&mut self.wanting);
+        self.attention.take(&mut wanting);
+        for id in wanting.drain(..) {
+            let Some(Local::Data { pipe, outbound, finished, .. }) = self.streams.local_mut(id) else {
+                continue;
+            };
+            let look = pipe.look();
+            *outbound = look.outbound;
+            *finished = look.finished;
+            if look.consumed > 0 {
+                self.streams.consumed(id, look.consumed);
+            }
+            if look.dropped || (look.finished && look.outbound == 0) {
+                self.end(id);
+            }
+        }
+        self.wanting = wanting;
+    }
+
+    /// We have nothing more to say on the stream.
+    fn end(&mut self, id: StreamId) {
+        if let Some(local) = self.streams.end(id) {
+            local.refuse(StreamRefusal::CircuitClosed, StreamEnd::Done);
+        }
+    }
+
+    /// Seals what may be sent, as far as one batch goes, and hands it to the channel if it takes it now.
+    fn pump(&mut self, down: &mpsc::Sender<Down>) -> Result<(), CircuitError> {
+        if let Some(usage) = self.usage.take()
+            && down.try_send(Down::Usage(usage)).is_err()
+        {
+            self.usage = Some(usage);
+        }
+        loop {
+            self.fill_batch()?;
+            if self.out.is_empty() {
+                return Ok(());
+            }
+            match down.try_reserve() {
+                Ok(permit) => permit.send(Down::Cells(self.out.split())),
+                // The channel is busy: `work` waits for it.
+                Err(mpsc::error::TrySendError::Full(())) => return Ok(()),
+                Err(mpsc::error::TrySendError::Closed(())) => return Err(CircuitError::ChannelLost),
+            }
+        }
+    }
+
+    fn fill_batch(&mut self) -> Result<(), CircuitError> {
+        let Some(hop) = self.engine.last_hop() else { return Ok(()) };
+        while let Some(outgoing) = self.streams.poll_output() {
+            self.engine.send(hop, &outgoing.message(), &mut self.out)?;
+        }
+        while self.out.len() < BATCH && self.engine.window(hop) > 0 {
+            let ready = |_, local: &Local| matches!(local, Local::Data { outbound: 1.., .. });
+            let Some(id) = self.streams.next_ready(self.last_served, ready) else { break };
+            self.last_served = Some(id);
+            let Some(Local::Data { pipe, outbound, finished, .. }) = self.streams.local_mut(id) else {
+                break;
+            };
+            let (engine, out) = (&mut self.engine, &mut self.out);
+            let (sent, left) = pipe.outbound(|data| engine.send_data(hop, id, data, out));
+            *outbound = left;
+            let over = *finished && left == 0;
+            if sent? > 0 {
+                self.streams.sent_data(id, 1);
+                if hop != HopIndex::FIRST && !std::mem::replace(&mut self.carries_traffic, true) {
+                    self.usage = Some(Usage::Traffic);
+                }
+            }
+            if over {
+                self.end(id);
+                while let Some(outgoing) = self.streams.poll_output() {
+                    self.engine.send(hop, &outgoing.message(), &mut self.out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Carries what the exit said to whom it concerns.
+fn on_stream(event: StreamEvent<'_, Local>) {
+    match event {
+        StreamEvent::Data { local: Local::Data { pipe, .. }, bytes, .. } => pipe.deliver(bytes),
+        StreamEvent::Connected { local: Local::Data { opening, .. }, connected, .. } => {
+            if let Some(Opening { stream, reply }) = opening.take() {
+                // If the caller is gone the stream is dropped, which ends it.
+                let _gave_up = reply.send(Ok(Opened::Stream(stream, connected.address.map(|to| to.address))));
+            }
+        }
+        StreamEvent::Ended { local, phase, end, .. } => {
+            let over = match (phase, end.reason) {
+                (Phase::Connected, EndReason::DONE) => StreamEnd::Done,
+                (_, reason) => StreamEnd::Ended(reason),
+            };
+            local.refuse(StreamRefusal::Ended(end.reason), over);
+        }
+        StreamEvent::Resolved { local: Local::LookUp(reply), resolved, .. } => {
+            let _gave_up = reply.send(answers(&resolved));
+        }
+        // The engine keeps connections and look-ups apart.
+        StreamEvent::Data { .. } | StreamEvent::Connected { .. } | StreamEvent::Resolved { .. } => {
+            debug_assert!(false, "a look-up got a connection's message");
+        }
+        StreamEvent::WindowOpened { .. } | StreamEvent::Nothing => {}
+    }
+}
+
+impl Local {
+    /// The stream is over: tells whoever still waits for it to open, or else its reader.
+    fn refuse(self, refusal: StreamRefusal, end: StreamEnd) {
+        match self {
+            Self::Data { opening: Some(Opening { reply, .. }), .. } | Self::LookUp(reply) => {
+                let _gave_up = reply.send(Err(refusal));
+            }
+            Self::Data { opening: None, pipe, .. } => pipe.end(end),
+        }
+    }
+}
+
+/// A name that can't be written can't be reached either, by whichever exit.
+fn refuse(reply: oneshot::Sender<Result<Opened, StreamRefusal>>, error: &UnwritableName) {
+    debug!("Stream not opened: {error}");
+    let _gave_up = reply.send(Err(StreamRefusal::Unresolved { transient: false }));
+}
+
+fn answers(resolved: &Resolved<'_>) -> Result<Opened, StreamRefusal> {
+    if let Some(error) = resolved.error() {
+        return Err(StreamRefusal::Unresolved { transient: error == ResolveError::Transient });
+    }
+    let answers: Vec<_> = resolved
+        .answers
+        .iter()
+        .filter_map(|answer| match answer.value {
+            ResolvedValue::Address(address) => Some(Answer::Address(address, answer.ttl)),
+            ResolvedValue::Hostname(name) => Some(Answer::Name(name.to_owned(), answer.ttl)),
+            ResolvedValue::Error(..) | ResolvedValue::Unknown { .. } => None,
+        })
+        .collect();
+    if answers.is_empty() {
+        Err(StreamRefusal::Unresolved { transient: false })
+    } else {
+        Ok(Opened::Answers(answers))
+    }
+}

@@ -1,0 +1,171 @@
+//! Builds the circuits that the circuit manager asks for: relays from the current view, channels, hops.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{Notify, watch};
+use tor_circ::{CircParams, HopHandshake, HopSpec};
+use tor_circmgr::{BuildError, CircuitFactory};
+use tor_dir::{NetworkView, param};
+use tor_id::RsaId;
+use tor_path::{ExitNeed, Guards, Hop, Path, PathConfig, PathError, Selector};
+use tracing::debug;
+
+use crate::{Channels, CircuitError, CircuitHandle, RelayAddress, clock};
+
+/// What the configuration says about the connections and circuits of this client.
+#[derive(Clone, Copy, Debug)]
+pub struct CircuitSettings {
+    /// The rules of paths.
+    pub path: PathConfig,
+    /// How long a circuit may take to build.
+    pub build_timeout: Duration,
+    /// Relays are reached by IPv4 (`ClientUseIPv4`).
+    pub use_ipv4: bool,
+    /// Relays are reached by IPv6 (`ClientUseIPv6`).
+    pub use_ipv6: bool,
+    /// By IPv6 first (`ClientPreferIPv6ORPort`).
+    pub prefer_ipv6: bool,
+}
+
+/// The circuits of this client, from the current view of the network.
+#[derive(Debug)]
+pub struct RelayCircuits {
+    channels: Arc<Channels>,
+    view: watch::Receiver<Option<Arc<NetworkView>>>,
+    guards: Mutex<Guards>,
+    guards_changed: Notify,
+    settings: CircuitSettings,
+}
+
+impl RelayCircuits {
+    /// Builds circuits through the relays of `view`, entering by `guards`.
+    pub fn new(
+        channels: Arc<Channels>,
+        view: watch::Receiver<Option<Arc<NetworkView>>>,
+        guards: Guards,
+        settings: CircuitSettings,
+    ) -> Self {
+        Self { channels, view, guards: Mutex::new(guards), guards_changed: Notify::new(), settings }
+    }
+
+    /// Waits until the guards are others than the disk knows, and returns the lines of the state file.
+    pub async fn guards_to_save(&self) -> String {
+        loop {
+            let changed = self.guards_changed.notified();
+            let text = {
+                let mut guards = self.guards();
+                guards.take_changed().then(|| guards.to_text())
+            };
+            match text {
+                Some(text) => return text,
+                None => changed.await,
+            }
+        }
+    }
+
+    /// The guard to fetch directory documents from; `None` without a view.
+    pub fn directory_guard(&self) -> Option<Hop> {
+        let view = self.view.borrow().clone()?;
+        let selector = Selector::new(&view, self.settings.path);
+        let hop = {
+            let mut guards = self.guards();
+            let relay = selector.directory(&mut guards, clock::wall(), &mut clock::rng())?;
+            Hop::of(&relay)
+        };
+        self.guards_changed.notify_waiters();
+        hop
+    }
+
+    /// Where to reach a relay, in the order in which the configuration prefers its addresses.
+    pub fn reachable(&self, addrs: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+        let CircuitSettings { use_ipv4, use_ipv6, prefer_ipv6, .. } = self.settings;
+        let mut usable: Vec<_> =
+            addrs.into_iter().filter(|addr| if addr.is_ipv4() { use_ipv4 } else { use_ipv6 }).collect();
+        usable.sort_by_key(|addr| addr.is_ipv6() != prefer_ipv6);
+        usable
+    }
+
+    /// Tells the guards' record how a connection to one of them went.
+    pub fn guard_answered(&self, id: &RsaId, ok: bool) {
+        let mut guards = self.guards();
+        if ok {
+            guards.succeeded(id, clock::wall(), &mut clock::rng());
+        } else {
+            guards.failed(id, clock::wall());
+        }
+        drop(guards);
+        self.guards_changed.notify_waiters();
+    }
+
+    async fn build_path(&self, path: &Path) -> Result<CircuitHandle, CircuitError> {
+        let guard = path.guard().ok_or(CircuitError::Closed)?;
+        let address = RelayAddress { ids: guard.ids, addrs: self.reachable(guard.addrs.iter().copied()) };
+        let first = async {
+            let channel = self.channels.get(&address).await?;
+            let circuit = CircuitHandle::new(&channel, self.circ_params()).await?;
+            circuit.add_hop(hop_spec(guard), self.settings.build_timeout).await?;
+            Ok::<_, CircuitError>(circuit)
+        };
+        let first = first.await;
+        self.guard_answered(&guard.ids.rsa, first.is_ok());
+        let circuit = first?;
+        for hop in path.hops().iter().skip(1) {
+            circuit.add_hop(hop_spec(hop), self.settings.build_timeout).await?;
+        }
+        Ok(circuit)
+    }
+
+    fn circ_params(&self) -> CircParams {
+        let view = self.view.borrow();
+        let accept_min = view.as_ref().map_or(0, |view| view.param(&param::SENDME_ACCEPT_MIN_VERSION));
+        CircParams { sendme_accept_min: u8::try_from(accept_min).unwrap_or(u8::MAX) }
+    }
+
+    fn guards(&self) -> MutexGuard<'_, Guards> {
+        self.guards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CircuitFactory for RelayCircuits {
+    type Circuit = CircuitHandle;
+
+    fn choose_path(&self, need: &ExitNeed, avoid: &[RsaId]) -> Result<Path, PathError> {
+        let view = self.view.borrow().clone().ok_or(PathError::NoView)?;
+        let selector = Selector::new(&view, self.settings.path);
+        let path = selector.path(need, avoid, &mut self.guards(), clock::wall(), &mut clock::rng());
+        self.guards_changed.notify_waiters();
+        path
+    }
+
+    async fn build(&self, path: Path) -> Result<CircuitHandle, BuildError> {
+        let limit = self.settings.build_timeout;
+        match tokio::time::timeout(limit, self.build_path(&path)).await {
+            Ok(Ok(circuit)) => {
+                debug!("circuit {} open: {}", circuit.serial(), describe(&path));
+                Ok(circuit)
+            }
+            Ok(Err(error)) => Err(BuildError { what: error.to_string() }),
+            Err(_) => Err(BuildError { what: "timed out".to_owned() }),
+        }
+    }
+}
+
+fn hop_spec(hop: &Hop) -> HopSpec {
+    let onion_key = hop.ntor_key;
+    let handshake = if hop.ntor_v3 && hop.ids.ed25519.is_some() {
+        HopHandshake::NtorV3 { onion_key: onion_key.into() }
+    } else {
+        HopHandshake::Ntor { onion_key: onion_key.into() }
+    };
+    HopSpec { ids: hop.ids, addrs: hop.addrs.clone(), handshake }
+}
+
+/// `$FP~nick, $FP~nick, $FP~nick`.
+fn describe(path: &Path) -> String {
+    let names: Vec<_> = path.hops().iter().map(|hop| format!("{}~{}", hop.ids, hop.nickname)).collect();
+    names.join(", ")
+}

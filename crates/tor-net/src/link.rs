@@ -1,0 +1,200 @@
+//! From a relay's address to an open channel: TCP, TLS, link handshake.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::{Buf, BytesMut};
+use tokio::{net::TcpStream, sync::Mutex as AsyncMutex, time::timeout};
+use tor_chan::{Channel, ChannelConfig, Expected, Handshake, Link, LinkError, Step, Target};
+use tor_id::{RelayIds, RsaId, Sensitive};
+use tracing::debug;
+
+use crate::{Bootstrap, ChannelError, ChannelHandle, TlsConfig, bootstrap::LinkStep, clock, tls::TlsLink};
+
+/// How long TCP and TLS may take. (The link handshake has its own limit.)
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Whom to reach, and where.
+#[derive(Clone, Debug)]
+pub struct RelayAddress {
+    /// Who must answer.
+    pub ids: RelayIds,
+    /// Where; tried in this order.
+    pub addrs: Vec<SocketAddr>,
+}
+
+/// The open channels of a client: one a relay, shared by all its circuits.
+#[derive(Debug)]
+pub struct Channels {
+    tls: TlsConfig,
+    config: Mutex<ChannelConfig>,
+    slots: Mutex<HashMap<RsaId, Arc<Slot>>>,
+    bootstrap: Arc<Bootstrap>,
+}
+
+/// Whoever holds the lock dials; who waits for it finds the channel, or the error that came meanwhile.
+#[derive(Debug, Default)]
+struct Slot {
+    state: AsyncMutex<SlotState>,
+}
+
+#[derive(Debug, Default)]
+struct SlotState {
+    channel: Option<ChannelHandle>,
+    /// Why the last attempt failed; those who waited for it share the error.
+    error: Option<ChannelError>,
+}
+
+impl Channels {
+    /// No channels yet. Each that is opened tells `bootstrap` how far it is.
+    pub fn new(tls: TlsConfig, config: ChannelConfig, bootstrap: Arc<Bootstrap>) -> Self {
+        Self { tls, config: Mutex::new(config), slots: Mutex::default(), bootstrap }
+    }
+
+    /// The channel to a relay; dials where there is none that is open.
+    ///
+    /// # Errors
+    /// If no address answers, or who answers is not that relay.
+    pub async fn get(&self, relay: &RelayAddress) -> Result<ChannelHandle, ChannelError> {
+        let slot = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            slots.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.is_open());
+            Arc::clone(slots.entry(relay.ids.rsa).or_default())
+        };
+        let waited = slot.state.try_lock().is_err();
+        let mut state = slot.state.lock().await;
+        if let Some(channel) = state.channel.as_ref().filter(|channel| channel.is_open()) {
+            // An Ed25519 identity that is expected now must be the one that was proved then.
+            return match (relay.ids.ed25519, channel.peer().ed25519) {
+                (Some(expected), Some(got)) if expected != got => {
+                    Err(LinkError::WrongEd25519Id { expected, got }.into())
+                }
+                _ => Ok(channel.clone()),
+            };
+        }
+        if waited && let Some(error) = &state.error {
+            return Err(error.clone());
+        }
+        match self.dial(relay).await {
+            Ok(channel) => {
+                state.error = None;
+                state.channel = Some(channel.clone());
+                Ok(channel)
+            }
+            Err(error) => {
+                state.error = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Applies new padding parameters to the channels that are open and to those to come.
+    pub async fn set_padding(&self, params: tor_chan::PaddingParams) {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).padding = params;
+        let slots: Vec<_> =
+            self.slots.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for slot in slots {
+            let channel = slot.state.lock().await.channel.clone();
+            if let Some(channel) = channel {
+                channel.set_padding(params).await;
+            }
+        }
+    }
+
+    async fn dial(&self, relay: &RelayAddress) -> Result<ChannelHandle, ChannelError> {
+        let mut last = ChannelError::NoAddress;
+        for addr in &relay.addrs {
+            match timeout(CONNECT_TIMEOUT, self.connect(*addr)).await {
+                Ok(Ok(link)) => return self.handshake(link, relay, *addr).await,
+                Ok(Err(error)) => last = error,
+                Err(_) => last = ChannelError::TimedOut,
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> Result<TlsLink, ChannelError> {
+        self.bootstrap.link(LinkStep::Connecting);
+        let tcp = TcpStream::connect(addr).await.map_err(ChannelError::connect)?;
+        self.bootstrap.link(LinkStep::Connected);
+        tcp.set_nodelay(true)?;
+        TlsLink::connect(tcp, &self.tls).await.map_err(ChannelError::tls)
+    }
+
+    async fn handshake(
+        &self,
+        mut tls: TlsLink,
+        relay: &RelayAddress,
+        addr: SocketAddr,
+    ) -> Result<ChannelHandle, ChannelError> {
+        let target = Target {
+            expected: Expected::from(relay.ids),
+            tls_cert_sha256: tls.peer_certificate_sha256().ok_or(ChannelError::Closed)?,
+            address: Sensitive::new(addr.ip()),
+        };
+        self.bootstrap.link(LinkStep::Handshaking);
+        let mut out = BytesMut::new();
+        let mut plain = BytesMut::with_capacity(8 * 1024);
+        let mut handshake = Handshake::start(target, clock::now(), &mut out);
+        let link = loop {
+            tls.queue(&out.split())?;
+            tls.try_flush()?;
+            match advance(handshake, &mut plain, &mut out)? {
+                Step::Done(link) => break link,
+                Step::Next(next) => handshake = next,
+            }
+            if !out.is_empty() {
+                continue;
+            }
+            tokio::select! {
+                ready = tls.ready() => {
+                    ready?;
+                    tls.try_flush()?;
+                    tls.try_read(&mut plain)?;
+                }
+                () = clock::at(handshake.deadline()) => return Err(LinkError::TimedOut.into()),
+            }
+        };
+        if let Some(skew) = link.clock_skew.filter(|skew| skew.abs() > 3600) {
+            debug!(relay = %link.peer, skew, "Our clock and the relay's differ, in seconds");
+        }
+        self.bootstrap.link(LinkStep::Open);
+        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let engine = Channel::open(&link, &config, clock::now(), &mut clock::rng(), &mut out);
+        if !out.is_empty() {
+            tls.queue(&out)?;
+            tls.try_flush()?;
+        }
+        let Link { peer, version, .. } = link;
+        debug!(relay = %peer, ?version, "Channel open");
+        Ok(ChannelHandle::start(tls, plain, engine, peer))
+    }
+}
+
+impl Slot {
+    fn is_open(&self) -> bool {
+        self.state.try_lock().map_or(true, |state| state.channel.as_ref().is_some_and(ChannelHandle::is_open))
+    }
+}
+
+/// Feeds the handshake with all cells that are here.
+fn advance(mut handshake: Handshake, plain: &mut BytesMut, out: &mut BytesMut) -> Result<Step, LinkError> {
+    loop {
+        let (step, len) = match handshake.frame(plain)? {
+            None => return Ok(Step::Next(handshake)),
+            Some(frame) => {
+                let len = frame.len;
+                (handshake.on_frame(&frame, clock::wall(), out)?, len)
+            }
+        };
+        plain.advance(len);
+        match step {
+            Step::Next(next) => handshake = next,
+            Step::Done(link) => return Ok(Step::Done(link)),
+        }
+    }
+}
