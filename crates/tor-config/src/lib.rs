@@ -7,9 +7,9 @@
 //!                                  table: every option of C Tor 0.4.9.11
 //! ```
 //!
-//! [`Invocation::parse`] reads arguments, [`load`](crate::load()) reads files, and the result is a [`Config`]: plain structs
-//! with `Default`, in which every value has its type and its unit. [`Settings`] lies between them and knows what
-//! was set and where; whatever names options at run time will ask it.
+//! [`Invocation::parse`] reads arguments, [`load`](crate::load()) reads files, and the result is a [`Config`]:
+//! plain structs with `Default`, in which every value has its type and its unit. [`Settings`] lies between them
+//! and knows what was set and where; whatever names options at run time will ask it.
 //!
 //! Every option of C Tor is known. [`Support`](table::Support) says what this version does with each: it obeys,
 //! it ignores what can't hurt, it ignores (with one notice) what only relays have, and it refuses to start with

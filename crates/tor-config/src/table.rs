@@ -4,6 +4,7 @@
 //! knows an option's type or default: the reader, the defaults and the checks all ask here, and so will
 //! `GETCONF`, `SETCONF` and `SAVECONF`.
 
+use std::cmp::Ordering;
 use std::sync::LazyLock;
 
 use self::client::CLIENT;
@@ -201,8 +202,7 @@ pub fn options() -> &'static [&'static OptionSpec] {
 
 /// Finds an option by its canonical name, in any case; no aliases, no abbreviations.
 pub fn find(name: &str) -> Option<&'static OptionSpec> {
-    let key = name.to_ascii_lowercase();
-    let at = SORTED.binary_search_by_key(&key, |spec| spec.name.to_ascii_lowercase()).ok()?;
+    let at = SORTED.binary_search_by(|spec| compare(spec.name, name)).ok()?;
     SORTED.get(at).copied()
 }
 
@@ -250,7 +250,7 @@ pub fn deprecated_names() -> impl Iterator<Item = &'static str> {
 
 static SORTED: LazyLock<Vec<&'static OptionSpec>> = LazyLock::new(|| {
     let mut all: Vec<_> = CLIENT.iter().chain(RELAY).collect();
-    all.sort_by_key(|spec| spec.name.to_ascii_lowercase());
+    all.sort_by(|a, b| compare(a.name, b.name));
     all
 });
 
@@ -271,6 +271,11 @@ fn nearest(name: &str) -> Option<&'static str> {
         .filter(|(likeness, _)| *likeness >= LIKENESS)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, known)| known)
+}
+
+/// C Tor's order of names.
+fn compare(a: &str, b: &str) -> Ordering {
+    a.bytes().map(|byte| byte.to_ascii_lowercase()).cmp(b.bytes().map(|byte| byte.to_ascii_lowercase()))
 }
 
 fn starts_with(name: &str, beginning: &str) -> bool {
