@@ -44,3 +44,19 @@ pub(crate) fn mini_consensus() -> Consensus {
         .verify(&mini_authorities(), |id| certs.iter().find(|cert| cert.id() == *id), mini_time())
         .unwrap()
 }
+
+/// A document of `testdata/private-network`.
+pub(crate) fn private(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/testdata/private-network/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// The authorities that sign them.
+pub(crate) fn private_authorities() -> Vec<RsaId> {
+    let lines = String::from_utf8(private("authorities.txt")).unwrap();
+    lines.lines().map(|line| crate::DirServer::parse_authority(line).unwrap().v3_ident().unwrap()).collect()
+}
+
+/// When the first consensus of that network was fresh: 2026-11-23 03:26:00.
+pub(crate) fn private_time() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_404_360)
+}
