@@ -175,6 +175,18 @@ fn a_cell_that_was_tampered_with() {
     }
 }
 
+/// "recognized" must be zero, whatever the digest says.
+#[test]
+fn a_digest_alone_recognises_nothing() {
+    for at in [1, 2] {
+        let mut network = Network::with_hops(2);
+        let mut body = raw_message(RelayCmd::DATA.0, 1, 3);
+        body[at] = 1;
+        network.send_raw(1, body);
+        assert_eq!(network.deliver_fatal(), CircError::BadRelayCell);
+    }
+}
+
 #[test]
 fn a_cell_that_is_replayed_lost_or_overtaken() {
     let two = || {
