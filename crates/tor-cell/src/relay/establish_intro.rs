@@ -163,3 +163,28 @@ pub(super) fn ed25519_key(input: &[u8]) -> IResult<&[u8], &[u8; 32]> {
     let (rest, _) = (exactly(kind), exactly(high), exactly(low)).parse(input)?;
     array(rest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ed25519_keys_and_signatures() {
+        let intro = EstablishIntro {
+            auth_key: &[3; 32],
+            extensions: vec![],
+            handshake_mac: &[4; 32],
+            signature: &[5; 64],
+        };
+        let mut good = Vec::new();
+        intro.encode(&mut good).unwrap();
+        assert!(EstablishIntro::decode(&good).is_ok());
+        assert!(EstablishIntro::decode(&good[..good.len() - 1]).is_err());
+        // The key's type and length, the signature's length.
+        for at in [0, 1, 2, good.len() - 66, good.len() - 65] {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            assert!(EstablishIntro::decode(&bad).is_err(), "{at}");
+        }
+    }
+}

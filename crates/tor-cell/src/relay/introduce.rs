@@ -115,3 +115,25 @@ impl<'a> Body<'a> for Introduce2<'a> {
 impl<'a> RelayBody<'a> for Introduce2<'a> {
     const COMMAND: RelayCmd = RelayCmd::INTRODUCE2;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ed25519_keys_and_no_legacy_key() {
+        let introduce = Introduce { auth_key: &[3; 32], extensions: vec![], encrypted: &[7; 64] };
+        let mut good = Vec::new();
+        Introduce1(introduce).encode(&mut good).unwrap();
+        let mut pieces = Introduce2::decode(&good).unwrap().0;
+        assert_eq!(pieces.pieces(), Some((&[7; 32], &[][..], &[7; 32])));
+        pieces.encrypted = &[7; 63];
+        assert_eq!(pieces.pieces(), None);
+        for at in [0, 19, 20, 21, 22] {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            assert!(Introduce1::decode(&bad).is_err(), "{at}");
+            assert!(Introduce2::decode(&bad).is_err(), "{at}");
+        }
+    }
+}

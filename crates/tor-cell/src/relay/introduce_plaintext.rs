@@ -111,3 +111,35 @@ impl<'a> Body<'a> for ProofOfWork {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ntor_keys() {
+        let plaintext = IntroducePlaintext {
+            cookie: RendezvousCookie([1; 20]),
+            extensions: vec![],
+            onion_key: &[2; 32],
+            target: vec![],
+            padding: &[],
+        };
+        let mut good = Vec::new();
+        plaintext.encode(&mut good).unwrap();
+        for at in [21, 22, 23] {
+            let mut bad = good.clone();
+            bad[at] ^= 2;
+            assert!(IntroducePlaintext::decode(&bad).is_err(), "{at}");
+        }
+    }
+
+    #[test]
+    fn only_version_1_of_the_work() {
+        let mut body = [9; 41];
+        for version in 0..=255 {
+            body[0] = version;
+            assert_eq!(ProofOfWork::decode(&body).is_ok(), version == 1);
+        }
+    }
+}
