@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -188,16 +189,22 @@ impl<'a> Suite<'a> {
     }
 }
 
-/// Runs a program that ought to succeed; returns its standard output.
-fn output_of(command: &mut std::process::Command) -> Result<String> {
-    let program = Path::new(command.get_program()).display().to_string();
-    let output = command.output().with_context(|| format!("starting {program}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{program}: {}: {}", output.status, said.trim());
+/// Runs a program that ought to succeed, and that is killed when it takes too long; returns its standard output.
+fn output_of(command: &Command) -> Result<String> {
+    let program = command.get_program();
+    let mut bounded = Command::new("timeout");
+    bounded.arg(TOO_LONG.as_secs().to_string()).arg(program).args(command.get_args());
+    let output = bounded.output().context("starting coreutils' timeout")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let program = Path::new(program).display();
+    match output.status.code() {
+        Some(0) => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+        Some(124) => bail!("{program} took more than {} s: {}", TOO_LONG.as_secs(), said.trim()),
+        _ => bail!("{program}: {}: {}", output.status, said.trim()),
     }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// Longer than any program that works.
+const TOO_LONG: Duration = Duration::from_secs(300);
 /// How long one step of a check may take.
 const PATIENCE: Duration = Duration::from_secs(120);

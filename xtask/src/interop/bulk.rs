@@ -77,7 +77,7 @@ pub(super) fn parallel(suite: &Suite<'_>, client: &Client) -> Verdict {
 /// curl through the proxy: silent but for errors, failing on an HTTP error, limited in time.
 pub(super) fn curl(socks: &Socks) -> Command {
     let mut curl = Command::new("curl");
-    curl.args(["-sS", "--fail", "--max-time", "600", "--socks5-hostname"]).arg(socks.address().to_string());
+    curl.args(["-sS", "--fail", "--max-time", "290", "--socks5-hostname"]).arg(socks.address().to_string());
     curl
 }
 

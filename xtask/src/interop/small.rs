@@ -145,7 +145,7 @@ pub(super) fn torsocks(client: &Client) -> Verdict {
     let got = output_of(
         Command::new("torsocks")
             .args(["--address", "127.0.0.1", "--port", &client.socks.port.to_string()])
-            .args(["curl", "-sS", "--fail", "--max-time", "60", "--output", "/dev/null"])
+            .args(["curl", "-sS", "--fail", "--max-time", "120", "--output", "/dev/null"])
             .args(["--write-out", "%{size_download}"])
             .arg(format!("http://{server}/1000")),
     )?;
