@@ -110,6 +110,25 @@ impl<F: CircuitFactory> CircMgr<F> {
         self.pool().open()
     }
 
+    /// Waits until a circuit is open.
+    pub async fn first_circuit(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.open_circuits() > 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Closes every circuit, whatever lives on it.
+    pub fn close_all(&self) {
+        self.pool().close_all();
+        self.changed.notify_waiters();
+    }
+
     /// Makes `port` one of those for which circuits are ready before they are asked for.
     pub fn predict(&self, port: u16) {
         self.pool().predict(port, Instant::now());

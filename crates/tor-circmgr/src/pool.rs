@@ -171,6 +171,11 @@ impl<C: BuiltCircuit> Pool<C> {
         self.open.values_mut().for_each(|open| open.retired = true);
     }
 
+    /// Closes every open circuit.
+    pub(crate) fn close_all(&self) {
+        self.open.values().for_each(|open| open.circuit.close());
+    }
+
     /// Keeps `slot` from growing old while it is used (`KeepAliveIsolateSOCKSAuth`).
     pub(crate) fn refresh(&mut self, slot: Slot, now: Instant) {
         if let Some(Open { used: Some((_, since)), .. }) = self.open.get_mut(&slot) {

@@ -84,10 +84,9 @@ impl Bootstrap {
         self.advance(phase.words().0, phase);
     }
 
-    /// Descriptors are being loaded: `have` of the `need` (both from 0 to 1) that circuits take.
-    pub fn loading_descriptors(&self, have: f64, need: f64) {
-        let steps = (0_u8..25).rev().find(|step| have * 25.0 >= need * f64::from(*step)).unwrap_or(0);
-        self.advance(Phase::LoadingDescriptors.words().0 + steps, Phase::LoadingDescriptors);
+    /// Descriptors are being loaded: `percent` from 50 to 74.
+    pub fn loading_descriptors(&self, percent: u8) {
+        self.advance(percent, Phase::LoadingDescriptors);
     }
 
     pub(crate) fn link(&self, step: LinkStep) {
@@ -152,11 +151,11 @@ mod tests {
         bootstrap.reached(Phase::RequestingStatus);
         bootstrap.link(LinkStep::Connecting);
         assert_eq!(bootstrap.progress(), Some((25, Phase::RequestingStatus)));
-        bootstrap.loading_descriptors(0.3, 0.6);
+        bootstrap.loading_descriptors(62);
         assert_eq!(bootstrap.progress(), Some((62, Phase::LoadingDescriptors)));
-        bootstrap.loading_descriptors(0.1, 0.6);
+        bootstrap.loading_descriptors(54);
         assert_eq!(bootstrap.progress(), Some((62, Phase::LoadingDescriptors)));
-        bootstrap.loading_descriptors(0.9, 0.6);
+        bootstrap.loading_descriptors(74);
         assert_eq!(bootstrap.progress(), Some((74, Phase::LoadingDescriptors)));
         bootstrap.reached(Phase::EnoughDirinfo);
         bootstrap.link(LinkStep::Connecting);

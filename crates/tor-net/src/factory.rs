@@ -67,8 +67,8 @@ impl RelayCircuits {
         }
     }
 
-    /// The guard to fetch directory documents from; `None` without a view.
-    pub fn directory_guard(&self) -> Option<Hop> {
+    /// The guard to fetch directory documents from; `None` without a view, or if it is one of `avoid`.
+    pub fn directory_guard(&self, avoid: &[RsaId]) -> Option<Hop> {
         let view = self.view.borrow().clone()?;
         let selector = Selector::new(&view, self.settings.path);
         let hop = {
@@ -77,7 +77,7 @@ impl RelayCircuits {
             Hop::of(&relay)
         };
         self.guards_changed.notify_waiters();
-        hop
+        hop.filter(|hop| !avoid.contains(&hop.ids.rsa))
     }
 
     /// Where to reach a relay, in the order in which the configuration prefers its addresses.
@@ -119,7 +119,7 @@ impl RelayCircuits {
         Ok(circuit)
     }
 
-    fn circ_params(&self) -> CircParams {
+    pub(crate) fn circ_params(&self) -> CircParams {
         let view = self.view.borrow();
         let accept_min = view.as_ref().map_or(0, |view| view.param(&param::SENDME_ACCEPT_MIN_VERSION));
         CircParams { sendme_accept_min: u8::try_from(accept_min).unwrap_or(u8::MAX) }
@@ -154,7 +154,7 @@ impl CircuitFactory for RelayCircuits {
     }
 }
 
-fn hop_spec(hop: &Hop) -> HopSpec {
+pub(crate) fn hop_spec(hop: &Hop) -> HopSpec {
     let onion_key = hop.ntor_key;
     let handshake = if hop.ntor_v3 && hop.ids.ed25519.is_some() {
         HopHandshake::NtorV3 { onion_key: onion_key.into() }

@@ -1,0 +1,149 @@
+//! A Tor client as a library: what the `tor-client` binary runs, for programs that bring their own front door.
+//!
+//! [`Client::start`] takes a [`tor_config::Config`], opens the SOCKS ports that it names, and keeps the network's
+//! documents and a few circuits ready. [`Client::connect`] gives a [`DataStream`], an `AsyncRead` and
+//! `AsyncWrite`, to a host and port through three relays.
+//!
+//! ```no_run
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! use tor_client::{Client, Config, Isolation};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut config = Config::default();
+//! config.storage.data = "/tmp/example-tor".into();
+//! config.storage.cache = "/tmp/example-tor".into();
+//! config.socks.listeners.clear(); // no SOCKS port: this program is the front door
+//! let client = Client::start(config).await?;
+//! client.ready().await;
+//! let mut stream = client.connect("example.com", 80, &Isolation::default()).await?;
+//! stream.write_all(b"HEAD / HTTP/1.0\r\nHost: example.com\r\n\r\n").await?;
+//! let mut answer = String::new();
+//! stream.read_to_string(&mut answer).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! A tokio runtime must be running, with I/O and time. Everything works on a runtime of one thread, which is
+//! what the binary uses: it moves more bytes for less CPU than several.
+
+pub mod log;
+mod start;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use thiserror::Error;
+use tor_cell::relay::BeginFlags;
+use tor_circmgr::{CircMgr, IsolationKey};
+use tor_net::{Bootstrap, OpenRequest, Opened, RelayCircuits};
+use tor_path::{ExitNeed, Family};
+
+pub use start::StartError;
+pub use tor_circmgr::{ConnectError, IsolationKey as Isolation, StreamRefusal};
+pub use tor_config::Config;
+pub use tor_net::{Answer, DataStream, Phase};
+
+/// How long circuits may take to say good-bye.
+const SHUTDOWN: Duration = Duration::from_secs(2);
+const SHUTDOWN_LOOK: Duration = Duration::from_millis(20);
+
+/// A running client. It stops when this is dropped.
+#[derive(Debug)]
+pub struct Client {
+    manager: Arc<CircMgr<RelayCircuits>>,
+    bootstrap: Arc<Bootstrap>,
+    socks: Vec<String>,
+    _tasks: start::Tasks,
+}
+
+/// A stream that could not be opened, or a name that could not be looked up.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// No exit served it.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// An answer of another kind than was asked for: our own fault.
+    #[error("internal error: the circuit answered something else")]
+    Mismatch,
+}
+
+impl Client {
+    /// Starts a client: takes hold of its data directory, opens its SOCKS ports, and begins to bootstrap.
+    ///
+    /// # Errors
+    /// If a directory can't be used, a port can't be opened, or the configuration names no directory to ask.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        start::start(config).await
+    }
+
+    /// Waits until the first circuit is built.
+    pub async fn ready(&self) {
+        self.bootstrap.done().await;
+    }
+
+    /// How far the start is, in percent, and at which step.
+    pub fn progress(&self) -> Option<(u8, Phase)> {
+        self.bootstrap.progress()
+    }
+
+    /// Where the SOCKS ports listen, as C Tor writes it: `127.0.0.1:9050`, `unix:/path`.
+    pub fn socks_ports(&self) -> &[String] {
+        &self.socks
+    }
+
+    /// Opens a stream to a host (a name or an address) and port. Streams of different isolation never share a
+    /// circuit.
+    ///
+    /// # Errors
+    /// If no exit connects to it.
+    pub async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+        isolation: &Isolation,
+    ) -> Result<DataStream, StreamError> {
+        let family = match host.parse() {
+            Ok(std::net::IpAddr::V4(_)) => Family::V4,
+            Ok(std::net::IpAddr::V6(_)) => Family::V6,
+            Err(_) => Family::Any,
+        };
+        let host = if family == Family::V6 { format!("[{host}]") } else { host.to_owned() };
+        let request = OpenRequest::Connect { host, port, flags: BeginFlags::IPV6_OK, early: Bytes::new() };
+        match self.open(&request, &ExitNeed::connect(port, family), isolation).await? {
+            Opened::Stream(stream, _) => Ok(stream),
+            Opened::Answers(_) => Err(StreamError::Mismatch),
+        }
+    }
+
+    /// Looks up the addresses of a name, by an exit. Whether to believe them is the caller's to decide.
+    ///
+    /// # Errors
+    /// If the name does not resolve.
+    pub async fn resolve(&self, name: &str, isolation: &Isolation) -> Result<Vec<Answer>, StreamError> {
+        match self.open(&OpenRequest::Resolve(name.to_owned()), &ExitNeed::Resolve, isolation).await? {
+            Opened::Answers(answers) => Ok(answers),
+            Opened::Stream(..) => Err(StreamError::Mismatch),
+        }
+    }
+
+    /// Closes all circuits, and waits a moment so that the relays hear of it.
+    pub async fn shut_down(&self) {
+        self.manager.close_all();
+        let gone = async {
+            while self.manager.open_circuits() > 0 {
+                tokio::time::sleep(SHUTDOWN_LOOK).await;
+            }
+            tokio::time::sleep(SHUTDOWN_LOOK).await;
+        };
+        let _in_time = tokio::time::timeout(SHUTDOWN, gone).await;
+    }
+
+    async fn open(
+        &self,
+        request: &OpenRequest,
+        need: &ExitNeed,
+        isolation: &IsolationKey,
+    ) -> Result<Opened, ConnectError> {
+        self.manager.open(request, need, isolation, false).await
+    }
+}

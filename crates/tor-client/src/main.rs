@@ -1,0 +1,210 @@
+//! The `tor-client` program: arguments, log, signals, exit code. Everything else is in the library.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tor_client::{Client, Config, log};
+use tor_config::{
+    Disk, Environment, Invocation, LogTarget, NoticeLevel, Severity, load, table, torrc_option_names,
+};
+use tracing::{Level, error, info, warn};
+
+/// The C Tor whose options, files and answers this client has.
+const C_TOR_VERSION: &str = "0.4.9.11";
+
+const HELP: &str = "\
+Usage: tor-client [-f FILE] [--defaults-torrc FILE] [--ignore-missing-torrc]
+                  [--quiet | --hush] [--OPTION VALUE]...
+       tor-client --verify-config | --version | --help | --list-torrc-options
+
+Runs a Tor client: a SOCKS proxy, on 127.0.0.1:9050 unless SocksPort says otherwise.
+Options are C Tor's, on the command line (--SocksPort 9150) or in a torrc (SocksPort 9150).
+
+  -f FILE                  read this torrc ('-': standard input)
+  --verify-config          check the configuration and exit
+  --list-torrc-options     print the options that a torrc may have
+";
+
+#[expect(clippy::print_stdout, reason = "these answers are what the program is asked for")]
+fn main() -> ExitCode {
+    let invocation = match Invocation::parse(std::env::args_os().skip(1)) {
+        Ok(invocation) => invocation,
+        Err(error) => return fail(&error.to_string()),
+    };
+    match invocation {
+        Invocation::Version => {
+            println!("Tor version {C_TOR_VERSION}.");
+            println!("{} {}, a Tor client in Rust.", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Invocation::Help => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        Invocation::ListTorrcOptions => {
+            torrc_option_names().for_each(|name| println!("{name}"));
+            ExitCode::SUCCESS
+        }
+        Invocation::ListDeprecatedOptions => {
+            table::deprecated_names().for_each(|name| println!("{name}"));
+            ExitCode::SUCCESS
+        }
+        Invocation::VerifyConfig(command_line) => {
+            match load(&command_line, &Disk, &Environment::from_process()) {
+                Ok(loaded) => {
+                    if let Err(failed) = start_log(&loaded.config) {
+                        return fail(&failed);
+                    }
+                    say_notices(loaded.notices());
+                    println!("Configuration was valid");
+                    ExitCode::SUCCESS
+                }
+                Err(error) => fail(&error.to_string()),
+            }
+        }
+        Invocation::Run(command_line) => match load(&command_line, &Disk, &Environment::from_process()) {
+            Ok(loaded) => {
+                if let Err(failed) = start_log(&loaded.config) {
+                    return fail(&failed);
+                }
+                info!(
+                    "{} {} (options of Tor {C_TOR_VERSION}) running on {}.",
+                    env!("CARGO_PKG_NAME"),
+                    env!("CARGO_PKG_VERSION"),
+                    std::env::consts::OS
+                );
+                say_notices(loaded.notices());
+                run(loaded.config)
+            }
+            Err(error) => fail(&error.to_string()),
+        },
+    }
+}
+
+/// One thread: what one thread does needs no hand-over, and the bytes stay in its caches.
+fn run(config: Config) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(failed) => return fail(&format!("can't start: {failed}")),
+    };
+    let code = runtime.block_on(serve(config));
+    // What still runs on blocking threads (a document being read) is of no more use.
+    runtime.shutdown_background();
+    code
+}
+
+async fn serve(config: Config) -> ExitCode {
+    let (mut interrupt, mut terminate) =
+        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+            (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+            (Err(failed), _) | (_, Err(failed)) => return fail(&format!("can't wait for signals: {failed}")),
+        };
+    let pid_file = config.process.pid_file.clone();
+    if let Some(path) = &pid_file
+        && let Err(failed) = std::fs::write(path, format!("{}\n", std::process::id()))
+    {
+        warn!("Unable to open \"{}\" for writing: {failed}", path.display());
+    }
+    let owner = config.process.owner;
+    let client = match Client::start(config).await {
+        Ok(client) => client,
+        Err(failed) => {
+            error!("{failed}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ports = client.socks_ports().join(", ");
+    let ready = async {
+        client.ready().await;
+        if !ports.is_empty() {
+            info!("The SOCKS proxy is ready on {ports}.");
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = wait_for(&mut interrupt, &mut terminate) => {}
+        () = owner_gone(owner) => info!("Owning controller process has vanished. Exiting now."),
+        () = ready => {}
+    }
+    info!("Catching signal TERM, exiting cleanly.");
+    // Circuits are closed in good order; who is in a hurry sends the signal again.
+    tokio::select! {
+        () = client.shut_down() => {}
+        () = wait_for(&mut interrupt, &mut terminate) => {}
+    }
+    if let Some(path) = pid_file {
+        let _nothing_more_to_do = std::fs::remove_file(path);
+    }
+    ExitCode::SUCCESS
+}
+
+async fn wait_for(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Waits until the process of `__OwningControllerProcess` is gone; for ever if there is none. C Tor looks every
+/// 15 seconds too.
+async fn owner_gone(owner: Option<u32>) {
+    let Some(owner) = owner else { return std::future::pending().await };
+    let place = format!("/proc/{owner}");
+    while std::path::Path::new(&place).exists() {
+        tokio::time::sleep(std::time::Duration::from_secs(15)).await;
+    }
+}
+
+fn start_log(config: &Config) -> Result<(), String> {
+    let granularity = u32::try_from(config.log.time_granularity.as_millis()).unwrap_or(1000);
+    let sinks: Vec<_> = config
+        .log
+        .lines
+        .iter()
+        .filter_map(|line| {
+            let target = match &line.target {
+                LogTarget::Stdout => log::Target::Stdout,
+                LogTarget::Stderr => log::Target::Stderr,
+                LogTarget::File(path) => log::Target::File(path.clone()),
+                LogTarget::Syslog => return None, // refused by tor-config
+            };
+            let logged: Vec<_> =
+                [Severity::Err, Severity::Warn, Severity::Notice, Severity::Info, Severity::Debug]
+                    .into_iter()
+                    .filter(|severity| line.logs(*severity, "general"))
+                    .map(level)
+                    .collect();
+            Some(log::Sink { most: *logged.first()?, least: *logged.last()?, target })
+        })
+        .collect();
+    log::start(&sinks, granularity).map_err(|failed| format!("can't open a log file: {failed}"))
+}
+
+const fn level(severity: Severity) -> Level {
+    match severity {
+        Severity::Err => Level::ERROR,
+        Severity::Warn => Level::WARN,
+        Severity::Notice => Level::INFO,
+        Severity::Info => Level::DEBUG,
+        Severity::Debug => Level::TRACE,
+    }
+}
+
+fn say_notices(notices: &[tor_config::Notice]) {
+    for notice in notices {
+        match notice.severity {
+            NoticeLevel::Warn => warn!("{}", notice.text),
+            NoticeLevel::Notice => info!("{}", notice.text),
+            NoticeLevel::Info => tracing::debug!("{}", notice.text),
+        }
+    }
+}
+
+/// Before there is a log, an error goes to stdout in the log's form, as C Tor's does.
+fn fail(what: &str) -> ExitCode {
+    let to_stdout = log::Sink { least: Level::INFO, most: Level::ERROR, target: log::Target::Stdout };
+    let _started_already = log::start(&[to_stdout], 1000);
+    warn!("{what}");
+    error!("Reading config failed--see warnings above.");
+    ExitCode::FAILURE
+}
