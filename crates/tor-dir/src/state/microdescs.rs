@@ -122,9 +122,8 @@ impl DirState {
         }
         for file in [DirFile::Microdescs, DirFile::MicrodescJournal] {
             let text = match store.load(file) {
-                Ok(content) => {
-                    content.and_then(|content| String::from_utf8(content).ok()).unwrap_or_default()
-                }
+                // Damage spoils only the entries that it hits.
+                Ok(content) => lossy(content.unwrap_or_default()),
                 Err(error) => {
                     self.save(file, Err(error));
                     continue;
@@ -266,9 +265,7 @@ impl DirState {
         let mut seen = HashSet::new();
         for file in [DirFile::MicrodescJournal, DirFile::Microdescs] {
             let text = match store.load(file) {
-                Ok(content) => {
-                    content.and_then(|content| String::from_utf8(content).ok()).unwrap_or_default()
-                }
+                Ok(content) => lossy(content.unwrap_or_default()),
                 Err(error) => return self.save(file, Err(error)),
             };
             for piece in microdesc::split(&text, Origin::Cache, &mut Interner::default()) {
@@ -294,4 +291,9 @@ impl DirState {
 /// How many to ask of one server.
 pub(super) fn portion(missing: usize) -> usize {
     missing.div_ceil(MIN_REQUESTS).clamp(MIN_PER_REQUEST, MAX_PER_REQUEST)
+}
+
+/// A file as text; what is not UTF-8 becomes something whose digest fits nothing.
+fn lossy(content: Vec<u8>) -> String {
+    String::from_utf8(content).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }

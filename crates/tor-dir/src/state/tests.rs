@@ -210,8 +210,14 @@ fn a_spoilt_cache_is_passed_over() {
     let mut store = client.store.clone();
     let cut = text("microdescs.txt");
     store.replace(DirFile::MicrodescJournal, &cut.as_bytes()[..cut.len() / 2]).unwrap();
-    let again = Client::with(store, private_time(), |_| {});
+    let again = Client::with(store.clone(), private_time(), |_| {});
     assert_eq!(again.fetches.len(), 1);
+    // A byte that is not UTF-8 costs one microdescriptor, not all.
+    let mut damaged = cut.into_bytes();
+    damaged[40] = 0xff;
+    store.replace(DirFile::MicrodescJournal, &damaged).unwrap();
+    let again = Client::with(store, private_time(), |_| {});
+    assert_eq!(again.state.view(again.at.wall).unwrap().missing_microdescs().count(), 1);
 }
 
 #[test]
