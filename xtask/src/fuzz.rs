@@ -60,11 +60,20 @@ pub(crate) fn fuzz(options: &Fuzz) -> Result<()> {
         let mut command = fuzz("run");
         command.arg(target).arg(found).arg(seeds).arg("--");
         command.arg(format!("-max_total_time={}", options.seconds));
-        command.args(["-timeout=10", "-verbosity=0", "-print_final_stats=1"]);
-        run(&mut command)?;
+        command.args(["-timeout=10", "-rss_limit_mb=2048"]);
+        println!("{}", summary(target, &mut command)?);
     }
     println!("{} fuzz targets ran for {} s each, nothing found", targets.len(), options.seconds);
     Ok(())
+}
+
+/// Runs one target and returns libFuzzer's last line; all that it said, if it found something.
+fn summary(target: &str, command: &mut Command) -> Result<String> {
+    let output = command.output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{target}: {}\n{said}", output.status);
+    let done = said.lines().find(|line| line.starts_with("Done ")).unwrap_or("Done");
+    Ok(format!("{target}: {done}"))
 }
 
 /// The names of the files in `fuzz/fuzz_targets`, which must be those of the binaries in `fuzz/Cargo.toml`.
