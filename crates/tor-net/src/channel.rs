@@ -24,7 +24,7 @@ use tor_cell::{
     CELL_LEN, CircId,
     frame::{CircIdWidth, Frame},
 };
-use tor_chan::{Action, Channel, Route, Usage};
+use tor_chan::{Action, Channel, Route, Stats, Usage};
 use tor_id::RelayIds;
 use tracing::{debug, trace};
 
@@ -55,6 +55,8 @@ pub(crate) enum Down {
     Usage(Usage),
     /// Link padding parameters changed.
     Padding(tor_chan::PaddingParams),
+    /// Somebody wants to know what has passed.
+    Stats(oneshot::Sender<Stats>),
 }
 
 /// A circuit's way to its channel and back.
@@ -100,14 +102,14 @@ struct Outbox {
 pub struct ChannelHandle {
     peer: RelayIds,
     down: mpsc::Sender<Down>,
-    closed: watch::Receiver<bool>,
+    closed: watch::Receiver<Option<ChannelError>>,
 }
 
 impl ChannelHandle {
     /// Starts the task of a channel whose link handshake is done.
     pub(crate) fn start(link: TlsLink, plain: BytesMut, engine: Channel, peer: RelayIds) -> Self {
         let (down, from_circuits) = mpsc::channel(DOWN_QUEUE);
-        let (closing, closed) = watch::channel(false);
+        let (closing, closed) = watch::channel(None);
         let weak = down.downgrade();
         let task = ChannelTask {
             link,
@@ -120,11 +122,17 @@ impl ChannelHandle {
         };
         let handle = Self { peer, down, closed };
         clock::spawn(async move {
-            match task.run().await {
-                Ok(reason) => debug!(relay = %peer, "Channel closed: {reason}"),
-                Err(error) => debug!(relay = %peer, "Channel failed: {error}"),
-            }
-            let _nobody_waits = closing.send(true);
+            let error = match task.run().await {
+                Ok(reason) => {
+                    debug!(relay = %peer, "Channel closed: {reason}");
+                    ChannelError::Closed
+                }
+                Err(error) => {
+                    debug!(relay = %peer, "Channel failed: {error}");
+                    error
+                }
+            };
+            let _nobody_waits = closing.send(Some(error));
         });
         handle
     }
@@ -136,7 +144,24 @@ impl ChannelHandle {
 
     /// True until the channel is closed.
     pub fn is_open(&self) -> bool {
-        !*self.closed.borrow() && !self.down.is_closed()
+        self.closed.borrow().is_none() && !self.down.is_closed()
+    }
+
+    /// Waits until the channel is closed, and says why: [`ChannelError::Closed`] if nobody needed it any more.
+    pub async fn closed(&self) -> ChannelError {
+        let mut closed = self.closed.clone();
+        let error = closed.wait_for(Option::is_some).await.ok().and_then(|error| error.clone());
+        error.unwrap_or(ChannelError::Closed)
+    }
+
+    /// What has passed so far.
+    ///
+    /// # Errors
+    /// If the channel is closed.
+    pub async fn stats(&self) -> Result<Stats, ChannelError> {
+        let (reply, answer) = oneshot::channel();
+        self.down.send(Down::Stats(reply)).await.map_err(|_| ChannelError::Closed)?;
+        answer.await.map_err(|_| ChannelError::Closed)
     }
 
     /// Tells the channel the link padding that the consensus and the configuration ask for.
@@ -205,6 +230,7 @@ impl ChannelTask {
         if self.link.try_read(&mut self.plain)? {
             self.dispatch()?;
         }
+        self.link.check_open()?;
         Ok(())
     }
 
@@ -280,6 +306,9 @@ impl ChannelTask {
             }
             Down::Usage(usage) => self.engine.on_usage(clock::now(), usage),
             Down::Padding(params) => self.engine.set_padding_params(clock::now(), params),
+            Down::Stats(reply) => {
+                let _caller_is_gone = reply.send(self.engine.stats());
+            }
         }
         Ok(())
     }

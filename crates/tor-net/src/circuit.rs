@@ -106,7 +106,7 @@ struct Shared {
     serial: u64,
     open: AtomicBool,
     streams: AtomicUsize,
-    closed: watch::Receiver<bool>,
+    closed: watch::Receiver<Option<CircuitError>>,
 }
 
 enum Command {
@@ -156,7 +156,7 @@ impl CircuitHandle {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
         let NewCircuit { id, inbox, down } = channel.open_circuit().await?;
         let (commands, from_handles) = mpsc::channel(COMMANDS);
-        let (closing, closed) = watch::channel(false);
+        let (closing, closed) = watch::channel(None);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let shared =
             Arc::new(Shared { serial, open: AtomicBool::new(true), streams: AtomicUsize::new(0), closed });
@@ -177,8 +177,8 @@ impl CircuitHandle {
         };
         let ports = Ports { inbox, commands: from_handles, down };
         clock::spawn(async move {
-            task.run(ports).await;
-            let _nobody_waits = closing.send(true);
+            let error = task.run(ports).await;
+            let _nobody_waits = closing.send(Some(error));
         });
         Ok(Self { commands, shared })
     }
@@ -199,10 +199,11 @@ impl CircuitHandle {
         self.shared.serial
     }
 
-    /// Waits until the circuit is closed.
-    pub async fn closed(&self) {
+    /// Waits until the circuit is closed, and says why.
+    pub async fn closed(&self) -> CircuitError {
         let mut closed = self.shared.closed.clone();
-        let _either_way_it_is_over = closed.wait_for(|closed| *closed).await;
+        let error = closed.wait_for(Option::is_some).await.ok().and_then(|error| error.clone());
+        error.unwrap_or(CircuitError::Closed)
     }
 }
 
@@ -310,7 +311,8 @@ impl Ports {
 }
 
 impl Task {
-    async fn run(mut self, mut ports: Ports) {
+    /// Works until the circuit closes, and says why.
+    async fn run(mut self, mut ports: Ports) -> CircuitError {
         let error = loop {
             if let Err(error) = self.work(&mut ports).await {
                 break error;
@@ -320,7 +322,7 @@ impl Task {
         debug!("Circuit {} closed: {error}", self.shared.serial);
         self.engine.destroy(&mut self.out);
         if let Some(waiting) = self.building.take() {
-            let _gave_up = waiting.send(Err(error));
+            let _gave_up = waiting.send(Err(error.clone()));
         }
         for (_, _, local) in self.streams.into_live() {
             local.refuse(StreamRefusal::CircuitClosed, StreamEnd::CircuitClosed);
@@ -332,6 +334,7 @@ impl Task {
             let _channel_is_gone = down.send(Down::Cells(self.out)).await;
         }
         let _channel_is_gone = down.send(Down::Closed(self.id)).await;
+        error
     }
 
     /// One input, then everything that follows from it.

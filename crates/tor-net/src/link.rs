@@ -147,6 +147,7 @@ impl Channels {
                 Step::Done(link) => break link,
                 Step::Next(next) => handshake = next,
             }
+            tls.check_open()?;
             if !out.is_empty() {
                 continue;
             }

@@ -129,10 +129,15 @@ impl TlsLink {
             Err(error) => return Err(error),
         }
         self.open_records(plain)?;
-        if self.peer_closed && plain.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
         Ok(true)
+    }
+
+    /// To be asked once what [`TlsLink::try_read`] brought is dealt with.
+    ///
+    /// # Errors
+    /// If the peer has closed its side of TLS: nothing more will come, even if TCP stays open.
+    pub(crate) fn check_open(&self) -> io::Result<()> {
+        if self.peer_closed { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
     /// Encrypts `plain` behind what already waits to be flushed.

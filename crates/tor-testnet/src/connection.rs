@@ -133,7 +133,12 @@ impl Connection {
             self.tls.flush().await?;
             match self.out.then.take() {
                 Some(Then::BelowTls(bytes)) => self.tls.get_mut().0.write_all(&bytes).await?,
-                Some(Then::CloseTls) => return self.tls.shutdown().await,
+                Some(Then::CloseTls) => {
+                    // TLS alone: it is the client that closes TCP.
+                    self.tls.get_mut().1.send_close_notify();
+                    self.tls.flush().await?;
+                    return until_closed(self.tls.get_mut().0).await;
+                }
                 Some(Then::CloseTcp) => return Ok(()),
                 None => {}
             }
