@@ -110,13 +110,7 @@ async fn closing_a_circuit_ends_its_streams_and_only_them() {
 #[tokio::test]
 async fn the_last_handle_closes_the_channel() {
     let Client { relay, channels, channel } = Client::new().await;
-    let watcher = tokio::spawn({
-        let channel = channel.clone();
-        async move { channel.closed().await }
-    });
     drop((channel, channels));
-    watcher.abort();
-    let _cancelled = watcher.await;
     within(relay.saw(|seen| *seen == Seen::Closed)).await;
     relay.assert_content();
 }

@@ -71,7 +71,8 @@ async fn both_directions_of_many_echoes_at_once() {
             let (mut reader, mut writer) = tokio::io::split(stream);
             let mut got = vec![0; sent.len()];
             let (read, written) = tokio::join!(reader.read_exact(&mut got), writer.write_all(&sent));
-            (read.unwrap(), written.unwrap());
+            read.unwrap();
+            written.unwrap();
             assert!(got == sent, "other bytes than were sent");
         });
     }
