@@ -272,7 +272,8 @@ impl Network {
     }
 
     fn start(&mut self) -> Result<()> {
-        let dns = Command::new(std::env::current_exe()?)
+        // This very program, even if a build has replaced its file since it was started.
+        let dns = Command::new("/proc/self/exe")
             .arg("dns-serve")
             .arg(SocketAddr::from((Ipv4Addr::LOCALHOST, self.dns_port)).to_string())
             .stdin(Stdio::null())
