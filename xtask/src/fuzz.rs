@@ -4,10 +4,13 @@
 //! that crashes to `fuzz/artifacts`.
 
 use std::fs;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
 
 use crate::shell::{cargo, root, run, succeeds, target_dir};
@@ -52,18 +55,30 @@ pub(crate) fn fuzz(options: &Fuzz) -> Result<()> {
     let mut build = fuzz("build");
     build.args(&options.target);
     run(&mut build)?;
-    for target in &targets {
-        let found = target_dir().join("fuzz-corpus").join(target);
-        fs::create_dir_all(&found)?;
-        let seeds = root().join("fuzz/corpus").join(target);
-        fs::create_dir_all(&seeds)?;
-        let mut command = fuzz("run");
-        command.arg(target).arg(found).arg(seeds).arg("--");
-        command.arg(format!("-max_total_time={}", options.seconds));
-        command.args(["-timeout=10", "-rss_limit_mb=2048"]);
-        println!("{}", summary(target, &mut command)?);
-    }
-    println!("{} fuzz targets ran for {} s each, nothing found", targets.len(), options.seconds);
+    let (count, queue) = (targets.len(), Mutex::new(targets.into_iter()));
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || -> Result<()> {
+        while let Some(target) = next() {
+            let found = target_dir().join("fuzz-corpus").join(&target);
+            fs::create_dir_all(&found)?;
+            let seeds = root().join("fuzz/corpus").join(&target);
+            fs::create_dir_all(&seeds)?;
+            let mut command = fuzz("run");
+            command.arg(&target).arg(found).arg(seeds).arg("--");
+            command.arg(format!("-max_total_time={}", options.seconds));
+            command.args(["-timeout=10", "-rss_limit_mb=2048"]);
+            println!("{}", summary(&target, &mut command)?);
+        }
+        Ok(())
+    };
+    // Each target uses one processor.
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| -> Result<()> {
+        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(work)).collect();
+        let ends = workers.into_iter().map(|worker| worker.join().map_err(|_| anyhow!("a worker failed"))?);
+        ends.collect()
+    })?;
+    println!("{count} fuzz targets ran for {} s each, nothing found", options.seconds);
     Ok(())
 }
 
