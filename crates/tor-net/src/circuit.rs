@@ -30,7 +30,7 @@ use tor_cell::{
 use tor_chan::Usage;
 use tor_circ::{CircError, CircParams, Circuit, Event, HopIndex, HopSpec, SendError};
 use tor_circmgr::{BuiltCircuit, StreamRefusal};
-use tor_stream::{BeginError, EarlyData, Phase, StreamError, StreamEvent, Streams};
+use tor_stream::{EarlyData, Phase, StreamError, StreamEvent, Streams};
 use tracing::debug;
 
 use crate::{
@@ -106,13 +106,23 @@ struct Shared {
     serial: u64,
     open: AtomicBool,
     streams: AtomicUsize,
+    attention: Arc<Attention>,
     closed: watch::Receiver<Option<CircuitError>>,
 }
 
 enum Command {
     Hop { spec: HopSpec, timeout: Duration, reply: oneshot::Sender<Result<(), CircuitError>> },
-    Open { request: OpenRequest, reply: oneshot::Sender<Result<Opened, StreamRefusal>> },
+    Open { request: OpenRequest, pipe: Arc<Pipe>, reply: Reply },
     Close,
+}
+
+/// To whoever waits for a stream to open.
+type Reply = oneshot::Sender<Result<Answered, StreamRefusal>>;
+
+/// What the exit answered.
+enum Answered {
+    Connected(Option<IpAddr>),
+    Answers(Vec<Answer>),
 }
 
 /// A circuit that could not be built, or is no more.
@@ -158,15 +168,21 @@ impl CircuitHandle {
         let (commands, from_handles) = mpsc::channel(COMMANDS);
         let (closing, closed) = watch::channel(None);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let shared =
-            Arc::new(Shared { serial, open: AtomicBool::new(true), streams: AtomicUsize::new(0), closed });
+        let attention = Arc::<Attention>::default();
+        let shared = Arc::new(Shared {
+            serial,
+            open: AtomicBool::new(true),
+            streams: AtomicUsize::new(0),
+            attention: Arc::clone(&attention),
+            closed,
+        });
         let rng = &mut clock::rng();
         let task = Task {
             id,
             engine: Circuit::new(id, params, rng),
             streams: Streams::new(rng),
             last_served: None,
-            attention: Arc::default(),
+            attention,
             wanting: Vec::new(),
             building: None,
             out: BytesMut::new(),
@@ -213,9 +229,14 @@ impl BuiltCircuit for CircuitHandle {
 
     async fn open(&self, request: &OpenRequest) -> Result<Opened, StreamRefusal> {
         let (reply, answer) = oneshot::channel();
-        let command = Command::Open { request: request.clone(), reply };
+        // It is here from the start: dropping it, along with this future, is what gives the stream up.
+        let (stream, pipe) = DataStream::new(Arc::clone(&self.shared.attention));
+        let command = Command::Open { request: request.clone(), pipe, reply };
         self.commands.send(command).await.map_err(|_| StreamRefusal::CircuitClosed)?;
-        answer.await.map_err(|_| StreamRefusal::CircuitClosed)?
+        match answer.await.map_err(|_| StreamRefusal::CircuitClosed)?? {
+            Answered::Connected(address) => Ok(Opened::Stream(stream, address)),
+            Answered::Answers(answers) => Ok(Opened::Answers(answers)),
+        }
     }
 
     fn is_open(&self) -> bool {
@@ -240,15 +261,10 @@ impl fmt::Debug for CircuitHandle {
 
 /// What the task keeps with each stream.
 enum Local {
-    /// A connection: its buffers, and until CONNECTED the application's end and who waits for it.
-    Data { pipe: Arc<Pipe>, opening: Option<Opening>, outbound: usize, finished: bool },
-    /// A look-up, and who waits for it.
-    LookUp(oneshot::Sender<Result<Opened, StreamRefusal>>),
-}
-
-struct Opening {
-    stream: DataStream,
-    reply: oneshot::Sender<Result<Opened, StreamRefusal>>,
+    /// A connection: its buffers, and until CONNECTED who waits for it.
+    Data { pipe: Arc<Pipe>, opening: Option<Reply>, outbound: usize, finished: bool },
+    /// A look-up, and who waits for it; the pipe tells when nobody does.
+    LookUp { pipe: Arc<Pipe>, reply: Reply },
 }
 
 struct Task {
@@ -415,53 +431,43 @@ impl Task {
                     }
                 }
             }
-            Command::Open { request, reply } => self.open(&request, reply),
+            Command::Open { request, pipe, reply } => self.open(&request, pipe, reply),
             Command::Close => return Err(CircuitError::Closed),
         }
         Ok(())
     }
 
-    fn open(&mut self, request: &OpenRequest, reply: oneshot::Sender<Result<Opened, StreamRefusal>>) {
+    fn open(&mut self, request: &OpenRequest, pipe: Arc<Pipe>, reply: Reply) {
         if reply.is_closed() {
             return; // the caller gave up while the command waited
         }
         let now = clock::now();
         let opened = match request {
             OpenRequest::Connect { host, port, flags, early } => match Begin::new(host, *port, *flags) {
-                Ok(begin) => self.connect(early, reply, |streams, local| {
-                    streams.begin(now, &begin, EarlyData::Allowed, local)
-                }),
+                Ok(begin) => {
+                    pipe.say(early.clone());
+                    let local = Local::connection(&pipe, reply);
+                    self.streams.begin(now, &begin, EarlyData::Allowed, local)
+                }
                 Err(error) => return refuse(reply, &error),
             },
             OpenRequest::Dir(early) => {
-                self.connect(early, reply, |streams, local| streams.begin_dir(now, EarlyData::Allowed, local))
+                pipe.say(early.clone());
+                self.streams.begin_dir(now, EarlyData::Allowed, Local::connection(&pipe, reply))
             }
             OpenRequest::Resolve(name) => match Resolve::new(name) {
-                Ok(resolve) => self.streams.resolve(now, &resolve, Local::LookUp(reply)).map(|_| ()),
+                Ok(resolve) => {
+                    let local = Local::LookUp { pipe: Arc::clone(&pipe), reply };
+                    self.streams.resolve(now, &resolve, local)
+                }
                 Err(error) => return refuse(reply, &error),
             },
         };
-        if let Err(error) = opened {
+        match opened {
+            Ok(id) => pipe.name(id),
             // `reply` is dropped, which the caller takes for a closed circuit, and tries another.
-            debug!("Stream not opened: {error}");
+            Err(error) => debug!("Stream not opened: {error}"),
         }
-    }
-
-    fn connect(
-        &mut self,
-        early: &Bytes,
-        reply: oneshot::Sender<Result<Opened, StreamRefusal>>,
-        begin: impl FnOnce(&mut Streams<Local>, Local) -> Result<StreamId, BeginError>,
-    ) -> Result<(), BeginError> {
-        let pipe = Pipe::new(Arc::clone(&self.attention));
-        let opening = Some(Opening { stream: DataStream::new(Arc::clone(&pipe)), reply });
-        let local = Local::Data { pipe, opening, outbound: 0, finished: false };
-        let id = begin(&mut self.streams, local)?;
-        if let Some(Local::Data { pipe, opening: Some(opening), .. }) = self.streams.local_mut(id) {
-            pipe.name(id);
-            opening.stream.send(early.clone());
-        }
-        Ok(())
     }
 
     /// Looks at the streams whose application did something.
@@ -469,12 +475,16 @@ impl Task {
         let mut wanting = std::mem::take(&mut self.wanting);
         self.attention.take(&mut wanting);
         for id in wanting.drain(..) {
-            let Some(Local::Data { pipe, outbound, finished, .. }) = self.streams.local_mut(id) else {
-                continue;
+            let look = match self.streams.local_mut(id) {
+                Some(Local::Data { pipe, outbound, finished, .. }) => {
+                    let look = pipe.look();
+                    *outbound = look.outbound;
+                    *finished = look.finished;
+                    look
+                }
+                Some(Local::LookUp { pipe, .. }) => pipe.look(),
+                None => continue,
             };
-            let look = pipe.look();
-            *outbound = look.outbound;
-            *finished = look.finished;
             if look.consumed > 0 {
                 self.streams.consumed(id, look.consumed);
             }
@@ -551,9 +561,9 @@ fn on_stream(event: StreamEvent<'_, Local>) {
     match event {
         StreamEvent::Data { local: Local::Data { pipe, .. }, bytes, .. } => pipe.deliver(bytes),
         StreamEvent::Connected { local: Local::Data { opening, .. }, connected, .. } => {
-            if let Some(Opening { stream, reply }) = opening.take() {
-                // If the caller is gone the stream is dropped, which ends it.
-                let _gave_up = reply.send(Ok(Opened::Stream(stream, connected.address.map(|to| to.address))));
+            if let Some(reply) = opening.take() {
+                let address = connected.address.map(|to| to.address);
+                let _gave_up = reply.send(Ok(Answered::Connected(address)));
             }
         }
         StreamEvent::Ended { local, phase, end, .. } => {
@@ -563,7 +573,7 @@ fn on_stream(event: StreamEvent<'_, Local>) {
             };
             local.refuse(StreamRefusal::Ended(end.reason), over);
         }
-        StreamEvent::Resolved { local: Local::LookUp(reply), resolved, .. } => {
+        StreamEvent::Resolved { local: Local::LookUp { reply, .. }, resolved, .. } => {
             let _gave_up = reply.send(answers(&resolved));
         }
         // The engine keeps connections and look-ups apart.
@@ -575,10 +585,14 @@ fn on_stream(event: StreamEvent<'_, Local>) {
 }
 
 impl Local {
+    fn connection(pipe: &Arc<Pipe>, reply: Reply) -> Self {
+        Self::Data { pipe: Arc::clone(pipe), opening: Some(reply), outbound: 0, finished: false }
+    }
+
     /// The stream is over: tells whoever still waits for it to open, or else its reader.
     fn refuse(self, refusal: StreamRefusal, end: StreamEnd) {
         match self {
-            Self::Data { opening: Some(Opening { reply, .. }), .. } | Self::LookUp(reply) => {
+            Self::Data { opening: Some(reply), .. } | Self::LookUp { reply, .. } => {
                 let _gave_up = reply.send(Err(refusal));
             }
             Self::Data { opening: None, pipe, .. } => pipe.end(end),
@@ -587,12 +601,12 @@ impl Local {
 }
 
 /// A name that can't be written can't be reached either, by whichever exit.
-fn refuse(reply: oneshot::Sender<Result<Opened, StreamRefusal>>, error: &UnwritableName) {
+fn refuse(reply: Reply, error: &UnwritableName) {
     debug!("Stream not opened: {error}");
     let _gave_up = reply.send(Err(StreamRefusal::Unresolved { transient: false }));
 }
 
-fn answers(resolved: &Resolved<'_>) -> Result<Opened, StreamRefusal> {
+fn answers(resolved: &Resolved<'_>) -> Result<Answered, StreamRefusal> {
     if let Some(error) = resolved.error() {
         return Err(StreamRefusal::Unresolved { transient: error == ResolveError::Transient });
     }
@@ -608,6 +622,6 @@ fn answers(resolved: &Resolved<'_>) -> Result<Opened, StreamRefusal> {
     if answers.is_empty() {
         Err(StreamRefusal::Unresolved { transient: false })
     } else {
-        Ok(Opened::Answers(answers))
+        Ok(Answered::Answers(answers))
     }
 }

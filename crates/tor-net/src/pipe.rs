@@ -143,14 +143,17 @@ pub(crate) struct Look {
 }
 
 impl Pipe {
-    /// The buffers of a stream that has no id yet, and so can't call for attention.
-    pub(crate) fn new(attention: Arc<Attention>) -> Arc<Self> {
-        Arc::new(Self { id: AtomicU16::new(0), attention, state: Mutex::default() })
+    /// Appends to what is to be sent, in the application's place.
+    pub(crate) fn say(&self, chunk: Bytes) {
+        if !chunk.is_empty() {
+            lock(&self.state).outbound.push(chunk);
+        }
     }
 
-    /// The stream has its id.
+    /// The stream has its id, and calls for attention at once: much may have happened before.
     pub(crate) fn name(&self, id: StreamId) {
         self.id.store(id.to_wire(), Ordering::Relaxed);
+        self.call(lock(&self.state));
     }
 
     /// Appends received bytes. Whoever calls has checked the window, which bounds this buffer.
@@ -225,8 +228,10 @@ pub struct DataStream {
 }
 
 impl DataStream {
-    pub(crate) const fn new(pipe: Arc<Pipe>) -> Self {
-        Self { pipe }
+    /// Both ends of a stream that has no id yet, and so can't call for attention.
+    pub(crate) fn new(attention: Arc<Attention>) -> (Self, Arc<Pipe>) {
+        let pipe = Arc::new(Pipe { id: AtomicU16::new(0), attention, state: Mutex::default() });
+        (Self { pipe: Arc::clone(&pipe) }, pipe)
     }
 
     /// Takes all received bytes at once: `Ok(None)` at the end of the stream. Give the buffer back with

@@ -3,8 +3,8 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tor_cell::{DestroyReason, EndReason};
 use tor_circmgr::{BuiltCircuit, StreamRefusal};
-use tor_net::{ChannelError, CircuitError, StreamEnd};
-use tor_testnet::Seen;
+use tor_net::{ChannelError, CircuitError, OpenRequest, StreamEnd};
+use tor_testnet::{Misbehave, Request, Seen};
 
 use crate::support::{Client, Judge, converse, open, read_pattern, why_closed, within};
 
@@ -54,6 +54,46 @@ async fn a_stream_dropped_in_mid_download_leaves_its_circuit_usable() {
     read_pattern(&mut stream, 300_000).await;
     let ends = |seen: &&Seen| matches!(seen, Seen::End(_, EndReason::MISC, 0));
     assert_eq!(client.relay.seen().iter().filter(ends).count(), 3);
+    client.relay.assert_content();
+}
+
+#[tokio::test]
+async fn a_stream_given_up_before_its_answer_is_ended() {
+    let client = Client::new().await;
+    let circuit = client.circuit(3).await;
+    {
+        let opening = open(&circuit, "silent");
+        tokio::pin!(opening);
+        let begun = client.relay.saw(|seen| matches!(seen, Seen::Begin(..)));
+        tokio::select! {
+            _ = &mut opening => panic!("nobody answered"),
+            begun = within(begun) => assert!(matches!(begun, Seen::Begin(_, host, 80) if host == "silent")),
+        }
+    }
+    // The caller has gone.
+    within(client.relay.saw(|seen| matches!(seen, Seen::End(_, EndReason::MISC, 0)))).await;
+    converse(&circuit).await;
+    client.relay.assert_content();
+}
+
+#[tokio::test]
+async fn a_look_up_given_up_before_its_answer_is_ended() {
+    let client = Client::new().await;
+    client.relay.arm(Misbehave::Instead(Request::Begin, vec![]));
+    let circuit = client.circuit(3).await;
+    {
+        let request = OpenRequest::Resolve("silent".to_owned());
+        let opening = circuit.open(&request);
+        tokio::pin!(opening);
+        let asked = client.relay.saw(|seen| matches!(seen, Seen::Resolve(..)));
+        tokio::select! {
+            _ = &mut opening => panic!("nobody answered"),
+            _ = within(asked) => {}
+        }
+    }
+    within(client.relay.saw(|seen| matches!(seen, Seen::End(_, EndReason::MISC, 0)))).await;
+    drop(circuit);
+    within(client.relay.saw(|seen| matches!(seen, Seen::Destroy(..)))).await;
     client.relay.assert_content();
 }
 
