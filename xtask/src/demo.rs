@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -14,9 +15,12 @@ use crate::lab::{Lab, client_binary, web};
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
+    /// The client's program; ours, freshly built, if left out.
+    #[arg(long)]
+    client: Option<PathBuf>,
     /// A running network's directory; one is brought up and taken down again if left out.
     #[arg(long)]
-    dir: Option<std::path::PathBuf>,
+    dir: Option<PathBuf>,
     /// Leave after the page instead of waiting for Ctrl-C.
     #[arg(long)]
     once: bool,
@@ -24,7 +28,7 @@ pub(crate) struct Demo {
 
 /// Fetches the page, prints the path, and leaves the proxy running until it is interrupted.
 pub(crate) fn demo(options: &Demo) -> Result<()> {
-    let binary = client_binary(None)?;
+    let binary = client_binary(options.client.as_deref())?;
     let lab = Lab::open(options.dir.as_deref())?;
     let server = web::serve(IpAddr::V4(Ipv4Addr::LOCALHOST))?;
     let client =
