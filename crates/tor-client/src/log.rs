@@ -42,20 +42,24 @@ pub struct Sink {
     pub target: Target,
 }
 
-/// Starts logging for the whole process. The first call wins.
+/// Starts logging for the whole process. The first call wins. Times are rounded down to `granularity_ms`; log
+/// files are emptied first if `truncate` says so.
 ///
 /// # Errors
 /// If a log file can't be opened.
-pub fn start(sinks: &[Sink], granularity_ms: u32) -> io::Result<()> {
+pub fn start(sinks: &[Sink], granularity_ms: u32, truncate: bool) -> io::Result<()> {
     let outputs = sinks
         .iter()
         .map(|sink| {
             let writer = match &sink.target {
                 Target::Stdout => Writer::Stdout,
                 Target::Stderr => Writer::Stderr,
-                Target::File(path) => {
-                    Writer::File(Mutex::new(OpenOptions::new().create(true).append(true).open(path)?))
-                }
+                Target::File(path) => Writer::File(Mutex::new({
+                    if truncate {
+                        File::create(path)?;
+                    }
+                    OpenOptions::new().create(true).append(true).open(path)?
+                })),
             };
             Ok(Output { least: sink.least, most: sink.most, writer })
         })

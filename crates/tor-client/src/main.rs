@@ -94,11 +94,10 @@ fn run(config: Config) -> ExitCode {
 }
 
 async fn serve(config: Config) -> ExitCode {
-    let (mut interrupt, mut terminate) =
-        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-            (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
-            (Err(failed), _) | (_, Err(failed)) => return fail(&format!("can't wait for signals: {failed}")),
-        };
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(failed) => return fail(&format!("can't wait for signals: {failed}")),
+    };
     let pid_file = config.process.pid_file.clone();
     if let Some(path) = &pid_file
         && let Err(failed) = std::fs::write(path, format!("{}\n", std::process::id()))
@@ -122,15 +121,14 @@ async fn serve(config: Config) -> ExitCode {
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = wait_for(&mut interrupt, &mut terminate) => {}
+        () = signals.stop() => {}
         () = owner_gone(owner) => info!("Owning controller process has vanished. Exiting now."),
         () = ready => {}
     }
-    info!("Catching signal TERM, exiting cleanly.");
     // Circuits are closed in good order; who is in a hurry sends the signal again.
     tokio::select! {
         () = client.shut_down() => {}
-        () = wait_for(&mut interrupt, &mut terminate) => {}
+        () = signals.stop() => {}
     }
     if let Some(path) = pid_file {
         let _nothing_more_to_do = std::fs::remove_file(path);
@@ -138,10 +136,33 @@ async fn serve(config: Config) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn wait_for(interrupt: &mut Signal, terminate: &mut Signal) {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// The signals that C Tor knows and a client can obey.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for a signal that asks the client to stop.
+    async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return info!("Interrupt: exiting cleanly."),
+                _ = self.terminate.recv() => return info!("Catching signal TERM, exiting cleanly."),
+                _ = self.hang_up.recv() => {
+                    warn!("Received reload signal (hup). This version reads its configuration only when it starts.");
+                }
+            }
+        }
     }
 }
 
@@ -177,7 +198,8 @@ fn start_log(config: &Config) -> Result<(), String> {
             Some(log::Sink { most: *logged.first()?, least: *logged.last()?, target })
         })
         .collect();
-    log::start(&sinks, granularity).map_err(|failed| format!("can't open a log file: {failed}"))
+    log::start(&sinks, granularity, config.log.truncate_files)
+        .map_err(|failed| format!("can't open a log file: {failed}"))
 }
 
 const fn level(severity: Severity) -> Level {
@@ -203,7 +225,7 @@ fn say_notices(notices: &[tor_config::Notice]) {
 /// Before there is a log, an error goes to stdout in the log's form, as C Tor's does.
 fn fail(what: &str) -> ExitCode {
     let to_stdout = log::Sink { least: Level::INFO, most: Level::ERROR, target: log::Target::Stdout };
-    let _started_already = log::start(&[to_stdout], 1000);
+    let _started_already = log::start(&[to_stdout], 1000, false);
     warn!("{what}");
     error!("Reading config failed--see warnings above.");
     ExitCode::FAILURE

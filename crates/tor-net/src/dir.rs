@@ -11,7 +11,10 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use rand::RngExt;
-use tokio::{io::AsyncReadExt, sync::watch};
+use tokio::{
+    io::AsyncReadExt,
+    sync::{mpsc, watch},
+};
 use tor_circ::{HopHandshake, HopSpec};
 use tor_circmgr::{BuiltCircuit, CircMgr};
 use tor_dir::{
@@ -134,6 +137,7 @@ impl Directory {
     /// one does not have.
     pub async fn run(mut self) {
         let mut fetches = FuturesUnordered::new();
+        let (answering, mut answers) = mpsc::unbounded_channel();
         let mut aborts: HashMap<FetchId, AbortHandle> = HashMap::new();
         let mut input = Input::Timer;
         loop {
@@ -144,7 +148,7 @@ impl Directory {
                         let (handle, registration) = AbortHandle::new_pair();
                         let id = fetch.id;
                         aborts.insert(id, handle);
-                        let task = self.fetch(fetch);
+                        let task = self.fetch(fetch, answering.clone());
                         fetches.push(async move { (id, Abortable::new(task, registration).await) });
                     }
                     Output::Cancel(id) => {
@@ -176,6 +180,7 @@ impl Directory {
                             break self.on_report(report);
                         }
                     }
+                    Some(id) = answers.recv() => break Input::Answering(id),
                     () = clock::at(deadline) => break Input::Timer,
                 }
             };
@@ -302,7 +307,11 @@ impl Directory {
     }
 
     /// Prepares a fetch; the future that is returned borrows nothing.
-    fn fetch(&self, fetch: Fetch) -> impl Future<Output = Report> + use<> {
+    fn fetch(
+        &self,
+        fetch: Fetch,
+        answering: mpsc::UnboundedSender<FetchId>,
+    ) -> impl Future<Output = Report> + use<> {
         let server = self.choose_server(&fetch);
         let held = server
             .as_ref()
@@ -324,7 +333,7 @@ impl Directory {
             let (circuit, result) = match circuit {
                 Err(error) => (None, Err(error)),
                 Ok(circuit) => {
-                    let result = request(&circuit, &fetch, &server, &bootstrap, max_stall).await;
+                    let result = request(&circuit, &fetch, &server, &bootstrap, &answering, max_stall).await;
                     (Some(circuit), result)
                 }
             };
@@ -425,6 +434,7 @@ async fn request(
     fetch: &Fetch,
     server: &Server,
     bootstrap: &Bootstrap,
+    answering: &mpsc::UnboundedSender<FetchId>,
     max_stall: Duration,
 ) -> Result<Response, FetchError> {
     let at = server.addrs.first().copied().ok_or(FetchError::NoServer)?;
@@ -440,6 +450,7 @@ async fn request(
     let Opened::Stream(mut stream, _) = opened else { return Err(FetchError::NoStream) };
     let mut reader = ResponseReader::new();
     let mut chunk = vec![0; 16 * 1024];
+    let mut told = false;
     loop {
         let count = tokio::time::timeout(max_stall, stream.read(&mut chunk))
             .await
@@ -448,8 +459,9 @@ async fn request(
             break;
         }
         reader.push(chunk.get(..count).unwrap_or_default())?;
-        if matches!(fetch.request, tor_dir::DirRequest::Consensus(_)) {
-            bootstrap.reached(Phase::LoadingStatus);
+        if reader.status() == Some(200) && !std::mem::replace(&mut told, true) {
+            // Nobody waits for it if the directory task is ending.
+            let _ending = answering.send(fetch.id);
         }
     }
     // Decompression may take a while too.
