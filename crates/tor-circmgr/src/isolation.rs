@@ -25,6 +25,13 @@ pub struct IsolationKey {
     pub dest_addr: Option<String>,
 }
 
+impl IsolationKey {
+    /// True if the stream came with a SOCKS user name or password, and is isolated by them.
+    pub(crate) fn has_credentials(&self) -> bool {
+        self.socks_auth.as_ref().is_some_and(|(name, password)| !name.is_empty() || !password.is_empty())
+    }
+}
+
 /// Shows which parts are set, none of their values.
 impl fmt::Debug for IsolationKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

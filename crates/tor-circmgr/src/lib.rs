@@ -16,9 +16,12 @@
 //! assert_ne!(alice, bob); // so they never share a circuit
 //! ```
 
+mod backoff;
 mod isolation;
 mod manager;
+mod open;
 mod pool;
+mod refusals;
 
 use std::future::Future;
 
@@ -26,7 +29,9 @@ use tor_id::RsaId;
 use tor_path::{ExitNeed, Path, PathError};
 
 pub use isolation::IsolationKey;
-pub use manager::{CircMgr, ConnectError, Timing};
+pub use manager::{CircMgr, Timing};
+pub use open::ConnectError;
+pub use refusals::Target;
 
 /// The way to the network: chooses relays and builds circuits. Implemented by the crate with the sockets.
 pub trait CircuitFactory: Send + Sync + 'static {
@@ -55,6 +60,10 @@ pub trait BuiltCircuit: Clone + Send + Sync + 'static {
         &self,
         request: &Self::Request,
     ) -> impl Future<Output = Result<Self::Stream, StreamRefusal>> + Send;
+
+    /// Where the request leads, to know again what an exit refused. The same for two requests that an exit can't
+    /// treat differently.
+    fn target(request: &Self::Request) -> Target;
 
     /// False once the circuit is closed or takes no more streams.
     fn is_open(&self) -> bool;

@@ -1,4 +1,5 @@
-//! The procedures: get a circuit, open a stream, try again elsewhere, build ahead.
+//! The procedures: get a circuit, build, build ahead. (`open` has the one above them: open a stream, and
+//! try again elsewhere.)
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -6,25 +7,23 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use thiserror::Error;
 use tokio::{
     sync::{Notify, mpsc},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, MissedTickBehavior, timeout_at},
 };
-use tor_cell::EndReason;
-use tor_id::{Fault, RsaId};
+use tor_id::RsaId;
 use tor_path::{ExitNeed, Path, PathError};
 use tracing::debug;
 
 use crate::{
-    BuildError, BuiltCircuit, CircuitFactory, IsolationKey, StreamRefusal,
-    pool::{Choice, Pool, Slot},
+    BuildError, BuiltCircuit, CircuitFactory, ConnectError,
+    pool::{Choice, Chosen, Pool, Slot, Wish},
 };
 
 /// How often what is old is looked for.
 const SWEEP: Duration = Duration::from_secs(1);
-/// A name that this many exits could not resolve does not exist (C Tor's `MAX_RESOLVE_FAILURES`).
-const MAX_RESOLVE_FAILURES: u32 = 3;
+/// How long to wait for a better view of the network, or a guard.
+const NO_PATH: Duration = Duration::from_secs(1);
 
 /// The times of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,43 +46,27 @@ impl Default for Timing {
     }
 }
 
-/// Why no stream could be opened.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The last exit's refusal, where another exit would say the same.
-    #[error(transparent)]
-    Refused(StreamRefusal),
-    /// No relay that we know of serves this.
-    #[error(transparent)]
-    NoPath(PathError),
-    /// Time is over.
-    #[error("no circuit served the stream in time")]
-    TimedOut,
-    /// The client is shutting down.
-    #[error("the client is shutting down")]
-    Shutdown,
-}
-
-impl ConnectError {
-    /// Who must change.
-    pub const fn fault(&self) -> Fault {
-        match self {
-            Self::Refused(_) | Self::TimedOut | Self::NoPath(_) => Fault::Network,
-            Self::Shutdown => Fault::Caller,
-        }
-    }
-}
-
 /// The circuits of a client.
 pub struct CircMgr<F: CircuitFactory> {
     factory: F,
-    timing: Timing,
+    pub(crate) timing: Timing,
     pool: Mutex<Pool<F::Circuit>>,
-    /// Something in the pool changed.
+    /// A circuit was built, failed or given up: streams that wait should look again.
     changed: Notify,
+    /// Something was used or asked for: there may be circuits to build ahead.
+    stock: Notify,
+    /// At most as many as the pool lets be built at once.
     orders: mpsc::UnboundedSender<(Slot, Path)>,
     to_build: Mutex<Option<mpsc::UnboundedReceiver<(Slot, Path)>>>,
+}
+
+/// The exits that a stream should not get.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Avoid {
+    /// They refused this stream.
+    pub(crate) refused: Vec<RsaId>,
+    /// They kept silent. Better than none.
+    pub(crate) silent: Vec<RsaId>,
 }
 
 impl<F: CircuitFactory> CircMgr<F> {
@@ -95,6 +78,7 @@ impl<F: CircuitFactory> CircMgr<F> {
             timing,
             pool: Mutex::new(Pool::new()),
             changed: Notify::new(),
+            stock: Notify::new(),
             orders,
             to_build: Mutex::new(Some(to_build)),
         }
@@ -114,8 +98,6 @@ impl<F: CircuitFactory> CircMgr<F> {
     pub async fn first_circuit(&self) {
         loop {
             let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
             if self.open_circuits() > 0 {
                 return;
             }
@@ -123,144 +105,79 @@ impl<F: CircuitFactory> CircMgr<F> {
         }
     }
 
-    /// Closes every circuit, whatever lives on it.
+    /// Closes every circuit, whatever lives on it. There will be no others.
     pub fn close_all(&self) {
-        self.pool().close_all();
+        self.pool().shut();
         self.changed.notify_waiters();
+        self.stock.notify_one();
     }
 
     /// Makes `port` one of those for which circuits are ready before they are asked for.
     pub fn predict(&self, port: u16) {
-        self.pool().predict(port, Instant::now());
-        self.changed.notify_waiters();
+        self.pool().predict(&ExitNeed::port(port), Instant::now());
+        self.stock.notify_one();
     }
 
-    /// Builds what streams ask for and what is predicted, and closes what is old, until dropped. A second
-    /// call returns at once.
+    /// Gives new streams none of the circuits that exist or are being built, and closes those without streams.
+    pub fn retire_all(&self) {
+        self.pool().retire_all();
+        self.sweep();
+        self.changed.notify_waiters();
+        self.stock.notify_one();
+    }
+
+    /// Builds what streams ask for and what is predicted, and closes what is old, until dropped; from then on there
+    /// are no circuits. A second call returns at once.
     pub async fn run(&self) {
         let Some(mut to_build) = self.to_build.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return;
         };
+        let _nothing_is_built_without_us = ShutOnDrop(self);
         let mut building = FuturesUnordered::new();
         let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let changed = self.changed.notified();
             self.build_ahead();
             tokio::select! {
                 Some((slot, path)) = to_build.recv() => building.push(self.build(slot, path)),
                 Some(()) = building.next(), if !building.is_empty() => {}
-                _ = sweep.tick() => {
-                    let idle = self.pool().sweep(Instant::now(), self.timing.dirtiness);
-                    idle.iter().for_each(BuiltCircuit::close);
-                }
-                () = changed => {}
+                _ = sweep.tick() => self.sweep(),
+                () = self.stock.notified() => {}
             }
         }
-    }
-
-    /// Closes every circuit that has no streams and gives new streams none of those that exist.
-    pub fn retire_all(&self) {
-        self.pool().retire_all();
-        self.changed.notify_waiters();
-    }
-
-    /// Opens a stream for `request` to what `need` says, on a circuit that no other key uses.
-    ///
-    /// An exit that refuses for policy, is going to sleep or can't resolve the name is left for another, as C
-    /// Tor does; so is one that does not answer in time.
-    ///
-    /// # Errors
-    /// If every exit would refuse, none serves the target, or time is over.
-    pub async fn open(
-        &self,
-        request: &<F::Circuit as BuiltCircuit>::Request,
-        need: &ExitNeed,
-        key: &IsolationKey,
-        keep_alive: bool,
-    ) -> Result<<F::Circuit as BuiltCircuit>::Stream, ConnectError> {
-        let deadline = Instant::now() + self.timing.socks_timeout;
-        let mut avoid: Vec<RsaId> = Vec::new();
-        let mut unresolved = 0;
-        for attempt in 0_u32.. {
-            let found = timeout_at(deadline, self.circuit(need, key, &avoid)).await;
-            let (slot, exit, circuit) = match found {
-                Ok(Ok(found)) => found,
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(ConnectError::TimedOut),
-            };
-            if keep_alive {
-                self.pool().refresh(slot, Instant::now());
-            }
-            let patience = self.timing.stream_timeout.unwrap_or(match attempt {
-                0 | 1 => Duration::from_secs(10),
-                2.. => Duration::from_secs(15),
-            });
-            let until = deadline.min(Instant::now() + patience);
-            let refusal = match timeout_at(until, circuit.open(request)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(refusal)) => refusal,
-                Err(_) if Instant::now() >= deadline => return Err(ConnectError::TimedOut),
-                Err(_) => {
-                    // An exit that keeps silent is not asked again by anybody.
-                    debug!("An exit did not answer in {} s; trying another", patience.as_secs());
-                    self.pool().retire(slot);
-                    avoid.extend(exit);
-                    continue;
-                }
-            };
-            match next_step(&refusal) {
-                Next::GiveUp => return Err(ConnectError::Refused(refusal)),
-                Next::AnotherExit => avoid.extend(exit),
-                Next::AnotherExitFewTimes => {
-                    unresolved += 1;
-                    if unresolved >= MAX_RESOLVE_FAILURES {
-                        return Err(ConnectError::Refused(refusal));
-                    }
-                    avoid.extend(exit);
-                }
-                Next::AnotherCircuit => self.pool().retire(slot),
-            }
-            debug!("Stream refused ({refusal}); trying another circuit");
-        }
-        Err(ConnectError::TimedOut)
     }
 
     /// A circuit for the stream, waiting until one is built where none is ready.
-    async fn circuit(
+    pub(crate) async fn circuit(
         &self,
-        need: &ExitNeed,
-        key: &IsolationKey,
-        avoid: &[RsaId],
-    ) -> Result<(Slot, Option<RsaId>, F::Circuit), ConnectError> {
+        wish: Wish<'_>,
+        avoid: &Avoid,
+    ) -> Result<Chosen<F::Circuit>, ConnectError> {
+        let mut strictness = Strictness::All;
         loop {
+            // Before looking, so that what changes in between is not missed.
             let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            let choice = {
-                let mut pool = self.pool();
-                let now = Instant::now();
-                if let Some(port) = need.predicted_port() {
-                    pool.predict(port, now);
-                }
-                pool.choose(now, need, key, avoid, self.timing.dirtiness)
-            };
-            match choice {
-                Choice::Use(slot, exit, circuit) => {
-                    self.changed.notify_waiters(); // one clean circuit less
-                    return Ok((slot, exit, circuit));
-                }
-                Choice::Wait => changed.await,
-                Choice::Later(when) => {
-                    let _either = timeout_at(when, changed).await;
-                }
-                Choice::Build => match self.factory.choose_path(need, avoid) {
-                    Ok(path) => {
-                        let slot = self.pool().start(path.clone(), Some(key.clone()));
-                        self.orders.send((slot, path)).map_err(|_| ConnectError::Shutdown)?;
+            let avoided = self.avoided(strictness, wish, avoid);
+            self.pool().predict(wish.need, Instant::now());
+            match self.choose(wish, &avoided) {
+                Choice::Use(chosen) => {
+                    if chosen.was_clean {
+                        self.stock.notify_one();
                     }
+                    return Ok(chosen);
+                }
+                Choice::Wait(until) => {
+                    let _either = timeout_at(until, changed).await;
+                }
+                Choice::Shut => return Err(ConnectError::Shutdown),
+                Choice::Build => match self.factory.choose_path(wish.need, &avoided) {
+                    Ok(path) => self.order(wish, &avoided, path)?,
                     // The view of the network, or a guard, may come back while the stream waits.
                     Err(error) if error.is_transient() => {
-                        let _either = timeout(Duration::from_secs(1), changed).await;
+                        let _either = timeout_at(Instant::now() + NO_PATH, changed).await;
+                    }
+                    Err(PathError::NoExit) if strictness != Strictness::Refused => {
+                        strictness = strictness.relaxed();
                     }
                     Err(error) => return Err(ConnectError::NoPath(error)),
                 },
@@ -268,29 +185,80 @@ impl<F: CircuitFactory> CircMgr<F> {
         }
     }
 
+    /// Has a circuit built for the stream, unless one has appeared meanwhile.
+    fn order(&self, wish: Wish<'_>, avoided: &[RsaId], path: Path) -> Result<(), ConnectError> {
+        let now = Instant::now();
+        let mut pool = self.pool();
+        if !pool.would_build(now, wish, avoided) {
+            return Ok(());
+        }
+        let slot = pool.start(now, path.clone(), Some(wish.key.clone()));
+        drop(pool);
+        self.orders.send((slot, path)).map_err(|_| ConnectError::Shutdown)
+    }
+
+    fn choose(&self, wish: Wish<'_>, avoided: &[RsaId]) -> Choice<F::Circuit> {
+        self.pool().choose(Instant::now(), wish, avoided, self.timing.dirtiness)
+    }
+
+    fn avoided(&self, strictness: Strictness, wish: Wish<'_>, avoid: &Avoid) -> Vec<RsaId> {
+        let mut avoided = avoid.refused.clone();
+        if strictness <= Strictness::Silent {
+            avoided.extend(&avoid.silent);
+        }
+        if strictness == Strictness::All {
+            avoided.extend(self.pool().refusals.exits(Instant::now(), wish.key, wish.target));
+        }
+        avoided
+    }
+
     fn build_ahead(&self) {
         loop {
-            let Some(need) = self.pool().wanted(Instant::now()) else { return };
-            let Ok(path) = self.factory.choose_path(&need, &[]) else { return };
-            let slot = self.pool().start(path.clone(), None);
-            if self.orders.send((slot, path)).is_err() {
-                return;
+            let now = Instant::now();
+            let (need, asleep) = {
+                let pool = self.pool();
+                let Some(need) = pool.wanted(now) else { return };
+                (need, pool.refusals.asleep(now))
+            };
+            match self.factory.choose_path(&need, &asleep) {
+                Ok(path) => {
+                    let slot = self.pool().start(now, path.clone(), None);
+                    if self.orders.send((slot, path)).is_err() {
+                        return;
+                    }
+                }
+                Err(error) if error.is_transient() => return,
+                // What nobody serves must not keep others from being ready.
+                Err(_) => self.pool().forget(&need),
             }
         }
     }
 
     async fn build(&self, slot: Slot, path: Path) {
-        match self.factory.build(path).await {
-            Ok(circuit) => self.pool().built(slot, Instant::now(), circuit),
+        let built = self.factory.build(path).await;
+        let now = Instant::now();
+        match built {
+            Ok(circuit) => self.pool().built(slot, now, circuit),
             Err(BuildError { what }) => {
                 debug!("Circuit not built: {what}");
-                self.pool().failed(slot, Instant::now());
+                self.pool().failed(slot, now);
             }
         }
         self.changed.notify_waiters();
     }
 
-    fn pool(&self) -> MutexGuard<'_, Pool<F::Circuit>> {
+    fn sweep(&self) {
+        let idle = self.pool().sweep(Instant::now(), self.timing.dirtiness);
+        idle.iter().for_each(BuiltCircuit::close);
+    }
+
+    /// Streams that wait should look again.
+    pub(crate) fn note_change(&self) {
+        self.changed.notify_waiters();
+        self.stock.notify_one();
+    }
+
+    pub(crate) fn pool(&self) -> MutexGuard<'_, Pool<F::Circuit>> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -301,25 +269,30 @@ impl<F: CircuitFactory> std::fmt::Debug for CircMgr<F> {
     }
 }
 
-enum Next {
-    GiveUp,
-    AnotherExit,
-    AnotherExitFewTimes,
-    AnotherCircuit,
+/// Which exits a stream keeps off: fewer and fewer as long as none is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Strictness {
+    /// All that have refused it, were silent, or refused others before.
+    All,
+    /// All that have refused it or were silent.
+    Silent,
+    /// Those that have refused it: to ask them again leads nowhere.
+    Refused,
 }
 
-/// What C Tor's clients do about each refusal: some say something of the exit, some of the destination.
-fn next_step(refusal: &StreamRefusal) -> Next {
-    match *refusal {
-        StreamRefusal::CircuitClosed => Next::AnotherCircuit,
-        StreamRefusal::Unresolved { transient: true } => Next::AnotherExitFewTimes,
-        StreamRefusal::Unresolved { transient: false } => Next::GiveUp,
-        StreamRefusal::Ended(EndReason::EXITPOLICY | EndReason::HIBERNATING | EndReason::RESOURCELIMIT) => {
-            Next::AnotherExit
+impl Strictness {
+    const fn relaxed(self) -> Self {
+        match self {
+            Self::All => Self::Silent,
+            Self::Silent | Self::Refused => Self::Refused,
         }
-        StreamRefusal::Ended(EndReason::RESOLVEFAILED | EndReason::MISC | EndReason::NOROUTE) => {
-            Next::AnotherExitFewTimes
-        }
-        StreamRefusal::Ended(_) => Next::GiveUp,
+    }
+}
+
+struct ShutOnDrop<'a, F: CircuitFactory>(&'a CircMgr<F>);
+
+impl<F: CircuitFactory> Drop for ShutOnDrop<'_, F> {
+    fn drop(&mut self) {
+        self.0.close_all();
     }
 }

@@ -2,9 +2,9 @@
 //! [`crate::CircMgr`] calls in with `now`.
 //!
 //! ```text
-//!             claim                     first stream                dirtiness over, or
-//!  Building ───────────> Building      Clean ─────────> Dirty(key) ────────────────────> Retired
-//!  (for anyone)          (for a key)                    (that key only)   no stream left: closed
+//!             a stream waits         built        first stream             dirtiness over, or the exit
+//!  Building ───────────────> Building ──> Clean ─────────────> Dirty(key) ──────────────────────────> Retired
+//!  (for anyone)              (for a key)  (that key's first)   (that key only)   no stream left: closed
 //! ```
 
 use std::{collections::BTreeMap, time::Duration};
@@ -13,7 +13,11 @@ use tokio::time::Instant;
 use tor_id::RsaId;
 use tor_path::{ExitNeed, Path};
 
-use crate::{BuiltCircuit, IsolationKey};
+use crate::{
+    BuiltCircuit, IsolationKey,
+    backoff::Backoff,
+    refusals::{Refusals, Target},
+};
 
 /// Clean circuits that handle a predicted port (C Tor's `MIN_CIRCUITS_HANDLING_STREAM`).
 const CLEAN_PER_PORT: usize = 2;
@@ -23,36 +27,48 @@ const MAX_UNUSED: usize = 14;
 const UNUSED_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// A port is predicted for this long after it was last asked for.
 const PREDICTION: Duration = Duration::from_secs(60 * 60);
-
-/// Circuits that are being built at once.
-const MAX_BUILDING: usize = 32;
-/// How soon to look again when that many are.
+/// Predicted ports, at the most; there are not clean circuits enough for more.
+const MAX_PREDICTED: usize = 32;
+/// Circuits that are being built at once (C Tor's `MaxClientCircuitsPending`).
+pub(crate) const MAX_BUILDING: usize = 32;
+/// A circuit that takes longer to build is no longer waited for alone: another is ordered beside it.
+const SLOW: Duration = Duration::from_secs(10);
+/// A new circuit is kept for those who waited for it for so long.
+const RESERVED: Duration = Duration::from_secs(1);
+/// How soon to look again when nothing can be ordered now.
 const CROWDED: Duration = Duration::from_millis(200);
-/// Failed builds in a row that cost no pause.
-const FREE_FAILURES: u32 = 3;
-/// Each further one adds this to the pause before the next build, up to [`MAX_PAUSE`].
-const PAUSE: Duration = Duration::from_millis(250);
-const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// Names a circuit of the pool, built or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Slot(u64);
+
+/// What a stream asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish<'a> {
+    pub(crate) need: &'a ExitNeed,
+    pub(crate) key: &'a IsolationKey,
+    pub(crate) target: &'a Target,
+}
 
 #[derive(Debug)]
 pub(crate) struct Pool<C> {
     next: u64,
     building: BTreeMap<Slot, Building>,
     open: BTreeMap<Slot, Open<C>>,
-    predicted: BTreeMap<u16, Instant>,
-    /// Builds that failed since one succeeded, and until when the next must wait for that.
-    failures: u32,
-    not_before: Option<Instant>,
+    /// What was asked for, and when last.
+    predicted: BTreeMap<ExitNeed, Instant>,
+    pub(crate) refusals: Refusals,
+    backoff: Backoff,
+    shut: bool,
 }
 
 #[derive(Debug)]
 struct Building {
     path: Path,
+    started: Instant,
     claimed: Option<IsolationKey>,
+    /// Ordered before all circuits were retired.
+    retired: bool,
 }
 
 #[derive(Debug)]
@@ -60,23 +76,46 @@ struct Open<C> {
     circuit: C,
     path: Path,
     opened: Instant,
-    /// Set by the first stream: whose it is, and since when.
-    used: Option<(IsolationKey, Instant)>,
+    owner: Owner,
     /// No new streams, whatever the dirtiness says.
     retired: bool,
+}
+
+/// Who may use an open circuit.
+#[derive(Debug)]
+enum Owner {
+    Anyone,
+    /// Until then only whoever waited for it; then anyone.
+    Reserved(IsolationKey, Instant),
+    /// Its streams are of this key, the first of them at that time. `kept`: it ages only while it has none.
+    Dirty {
+        key: IsolationKey,
+        since: Instant,
+        kept: bool,
+    },
 }
 
 /// What a stream can do about a circuit now.
 #[derive(Debug)]
 pub(crate) enum Choice<C> {
-    /// Use this one, whose exit is named beside it.
-    Use(Slot, Option<RsaId>, C),
-    /// One is on its way.
-    Wait,
+    /// Use this one.
+    Use(Chosen<C>),
+    /// One is on its way, or none can be ordered yet. Look again when the pool has changed, at the latest then.
+    Wait(Instant),
     /// Nothing fits: build one, with [`Pool::start`].
     Build,
-    /// As `Build`, but not before this: too many builds failed, or are under way.
-    Later(Instant),
+    /// The client is shutting down.
+    Shut,
+}
+
+/// A circuit that a stream may use.
+#[derive(Debug)]
+pub(crate) struct Chosen<C> {
+    pub(crate) slot: Slot,
+    pub(crate) exit: Option<RsaId>,
+    pub(crate) circuit: C,
+    /// It was clean until now: one less is ready.
+    pub(crate) was_clean: bool,
 }
 
 impl<C: BuiltCircuit> Pool<C> {
@@ -86,77 +125,93 @@ impl<C: BuiltCircuit> Pool<C> {
             building: BTreeMap::new(),
             open: BTreeMap::new(),
             predicted: BTreeMap::new(),
-            failures: 0,
-            not_before: None,
+            refusals: Refusals::default(),
+            backoff: Backoff::default(),
+            shut: false,
         }
     }
 
-    /// A circuit for a stream that needs `need`, keeps apart by `key` and must not leave through `avoid`.
-    /// The circuit that is chosen belongs to `key` from then on.
+    /// A circuit for the stream, which must not leave through `avoid`. The circuit that is chosen belongs to the
+    /// stream's key from then on.
     pub(crate) fn choose(
         &mut self,
         now: Instant,
-        need: &ExitNeed,
-        key: &IsolationKey,
+        wish: Wish<'_>,
         avoid: &[RsaId],
         dirtiness: Duration,
     ) -> Choice<C> {
-        let fits =
-            |path: &Path| path.serves(need) && path.exit().is_none_or(|exit| !avoid.contains(&exit.ids.rsa));
-        let best = self
+        if self.shut {
+            return Choice::Shut;
+        }
+        let fits = |path: &Path| serves(path, wish.need, avoid);
+        let usable = self
             .open
             .iter_mut()
             .filter(|(_, open)| !open.retired && open.circuit.is_open() && fits(&open.path))
-            .filter(|(_, open)| match &open.used {
-                Some((owner, since)) => owner == key && now < *since + dirtiness,
-                None => true,
-            })
-            // One that is this key's already, else the oldest clean one.
-            .min_by_key(|(slot, open)| (open.used.is_none(), **slot));
-        if let Some((slot, open)) = best {
-            open.used.get_or_insert_with(|| (key.clone(), now));
+            .filter(|(_, open)| open.owner.admits(wish.key, now, dirtiness));
+        // The one that this key dirtied last; without one the newest.
+        if let Some((slot, open)) = usable.max_by_key(|(slot, open)| (open.owner.dirty_since(), **slot)) {
+            let was_clean = open.owner.take(wish.key, now);
             let exit = open.path.exit().map(|exit| exit.ids.rsa);
-            return Choice::Use(*slot, exit, open.circuit.clone());
+            return Choice::Use(Chosen { slot: *slot, exit, circuit: open.circuit.clone(), was_clean });
         }
-        if self.building.values().any(|b| b.claimed.as_ref() == Some(key) && fits(&b.path)) {
-            return Choice::Wait;
+        let coming =
+            self.building.values_mut().filter(|b| !b.retired && fits(&b.path) && now < b.started + SLOW);
+        let ours = |b: &&mut Building| b.claimed.as_ref().is_none_or(|claimed| claimed == wish.key);
+        // One that is ours already before one that could be.
+        if let Some(building) = coming.filter(ours).max_by_key(|b| b.claimed.is_some()) {
+            building.claimed.get_or_insert_with(|| wish.key.clone());
+            return Choice::Wait(building.started + SLOW);
         }
-        if let Some(unclaimed) = self.building.values_mut().find(|b| b.claimed.is_none() && fits(&b.path)) {
-            unclaimed.claimed = Some(key.clone());
-            return Choice::Wait;
-        }
-        match self.not_before {
-            Some(until) if now < until => Choice::Later(until),
-            _ if self.building.len() >= MAX_BUILDING => Choice::Later(now + CROWDED),
-            _ => Choice::Build,
+        self.may_build(now)
+    }
+
+    /// True if a circuit should still be built for a stream that was told so a moment ago.
+    pub(crate) fn would_build(&self, now: Instant, wish: Wish<'_>, avoid: &[RsaId]) -> bool {
+        let fits = |path: &Path| serves(path, wish.need, avoid);
+        let ready = self.open.values().any(|open| {
+            let clean = matches!(open.owner, Owner::Anyone) && !open.retired;
+            clean && open.circuit.is_open() && fits(&open.path)
+        });
+        let coming = self.building.values().any(|b| {
+            !b.retired && now < b.started + SLOW && b.claimed.as_ref() == Some(wish.key) && fits(&b.path)
+        });
+        !ready && !coming && matches!(self.may_build(now), Choice::Build)
+    }
+
+    fn may_build(&self, now: Instant) -> Choice<C> {
+        match self.backoff.until(now) {
+            _ if self.shut => Choice::Shut,
+            Some(until) => Choice::Wait(until),
+            None if self.building.len() >= MAX_BUILDING => Choice::Wait(now + CROWDED),
+            None => Choice::Build,
         }
     }
 
-    /// Counts a circuit as being built. With a key, only that key's streams wait for it.
-    pub(crate) fn start(&mut self, path: Path, claimed: Option<IsolationKey>) -> Slot {
+    /// Counts a circuit as being built. With a key, that key's streams wait for it.
+    pub(crate) fn start(&mut self, now: Instant, path: Path, claimed: Option<IsolationKey>) -> Slot {
         let slot = Slot(self.next);
         self.next += 1;
-        self.building.insert(slot, Building { path, claimed });
+        self.building.insert(slot, Building { path, started: now, claimed, retired: false });
         slot
     }
 
-    /// The circuit is built. A claim ends here: whoever comes first with a fitting key gets it.
+    /// The circuit is built. Who waited for it comes first; it is theirs for good only once they use it.
     pub(crate) fn built(&mut self, slot: Slot, now: Instant, circuit: C) {
-        self.failures = 0;
-        self.not_before = None;
-        if let Some(Building { path, claimed: _ }) = self.building.remove(&slot) {
-            self.open.insert(slot, Open { circuit, path, opened: now, used: None, retired: false });
+        self.backoff.succeeded();
+        let Some(Building { path, claimed, retired, .. }) = self.building.remove(&slot) else { return };
+        if self.shut || retired {
+            circuit.close();
+            return;
         }
+        let owner = claimed.map_or(Owner::Anyone, |key| Owner::Reserved(key, now + RESERVED));
+        self.open.insert(slot, Open { circuit, path, opened: now, owner, retired });
     }
 
-    /// The circuit could not be built. One failure is bad luck; several in a row mean that the next should wait.
+    /// The circuit could not be built.
     pub(crate) fn failed(&mut self, slot: Slot, now: Instant) {
         self.building.remove(&slot);
-        self.failures = self.failures.saturating_add(1);
-        if self.failures > FREE_FAILURES {
-            let pause = PAUSE * (self.failures - FREE_FAILURES);
-            self.not_before = Some(now + pause.min(MAX_PAUSE));
-        }
+        self.backoff.failed(now);
     }
 
     /// No new streams on this one.
@@ -166,66 +221,87 @@ impl<C: BuiltCircuit> Pool<C> {
         }
     }
 
-    /// No new streams on any circuit that exists.
+    /// No new streams on any circuit that exists or is being built.
     pub(crate) fn retire_all(&mut self) {
         self.open.values_mut().for_each(|open| open.retired = true);
+        self.building.values_mut().for_each(|building| building.retired = true);
     }
 
-    /// Closes every open circuit.
-    pub(crate) fn close_all(&self) {
+    /// Closes every circuit; there will be no more.
+    pub(crate) fn shut(&mut self) {
+        self.shut = true;
         self.open.values().for_each(|open| open.circuit.close());
+        self.building.clear();
     }
 
-    /// Keeps `slot` from growing old while it is used (`KeepAliveIsolateSOCKSAuth`).
-    pub(crate) fn refresh(&mut self, slot: Slot, now: Instant) {
-        if let Some(Open { used: Some((_, since)), .. }) = self.open.get_mut(&slot) {
-            *since = now;
+    /// `slot` ages only while it has no streams (`KeepAliveIsolateSOCKSAuth`).
+    pub(crate) fn keep_alive(&mut self, slot: Slot, now: Instant) {
+        if let Some(Open { owner: Owner::Dirty { since, kept, .. }, .. }) = self.open.get_mut(&slot) {
+            (*since, *kept) = (now, true);
         }
     }
 
-    /// Notes that a port was asked for, so that the next stream finds a circuit ready.
-    pub(crate) fn predict(&mut self, port: u16, now: Instant) {
-        self.predicted.insert(port, now);
+    /// Notes that this was asked for, so that the next stream finds a circuit ready.
+    pub(crate) fn predict(&mut self, need: &ExitNeed, now: Instant) {
+        let Some(need) = need.predicts() else { return };
+        self.predicted.insert(need, now);
+        if self.predicted.len() > MAX_PREDICTED {
+            let oldest = self.predicted.iter().min_by_key(|(_, asked)| **asked).map(|(need, _)| *need);
+            oldest.map(|need| self.predicted.remove(&need));
+        }
+    }
+
+    /// No relay serves this: nothing is kept ready for it.
+    pub(crate) fn forget(&mut self, need: &ExitNeed) {
+        self.predicted.remove(need);
     }
 
     /// Forgets what is closed and returns what should be closed: retired or too old, and without streams.
     pub(crate) fn sweep(&mut self, now: Instant, dirtiness: Duration) -> Vec<C> {
         self.predicted.retain(|_, asked| now < *asked + PREDICTION);
+        self.refusals.forget_old(now);
         let mut idle = Vec::new();
         self.open.retain(|_, open| {
             if !open.circuit.is_open() {
                 return false;
             }
-            let over = open.retired
-                || match &open.used {
-                    Some((_, since)) => now >= *since + dirtiness,
-                    None => now >= open.opened + UNUSED_LIFETIME,
-                };
-            if over && open.circuit.streams() == 0 {
-                idle.push(open.circuit.clone());
-                return false;
+            let busy = open.circuit.streams() > 0;
+            if let Owner::Dirty { since, kept: true, .. } = &mut open.owner
+                && busy
+                && now < *since + dirtiness
+            {
+                *since = now;
             }
-            true
+            let over = open.retired
+                || match &open.owner {
+                    Owner::Dirty { since, .. } => now >= *since + dirtiness,
+                    Owner::Anyone | Owner::Reserved(..) => now >= open.opened + UNUSED_LIFETIME,
+                };
+            if over && !busy {
+                idle.push(open.circuit.clone());
+            }
+            !over || busy
         });
         idle
     }
 
-    /// A need for which one more clean circuit should be built now, if any.
+    /// What one more clean circuit should be built for now.
     pub(crate) fn wanted(&self, now: Instant) -> Option<ExitNeed> {
-        if self.not_before.is_some_and(|until| now < until) {
+        if self.shut || self.backoff.until(now).is_some() {
             return None;
         }
-        let unused =
-            self.open.values().filter(|open| open.used.is_none() && !open.retired).map(|open| &open.path);
-        let clean: Vec<&Path> =
-            unused.chain(self.building.values().filter(|b| b.claimed.is_none()).map(|b| &b.path)).collect();
-        if clean.len() + self.building.values().filter(|b| b.claimed.is_some()).count() >= MAX_UNUSED {
+        let clean = self.open.values().filter(|open| {
+            let clean = !matches!(open.owner, Owner::Dirty { .. });
+            clean && !open.retired && open.circuit.is_open()
+        });
+        let coming = self.building.values().filter(|building| !building.retired);
+        if clean.clone().count() + coming.clone().count() >= MAX_UNUSED {
             return None;
         }
-        self.predicted
-            .keys()
-            .map(|&port| ExitNeed::port(port))
-            .find(|need| clean.iter().filter(|path| path.serves(need)).count() < CLEAN_PER_PORT)
+        let free = clean.filter(|open| open.owner.is_free(now)).map(|open| &open.path);
+        let free: Vec<&Path> = free.chain(coming.filter(|b| b.claimed.is_none()).map(|b| &b.path)).collect();
+        let mut predicted = self.predicted.keys();
+        predicted.find(|need| free.iter().filter(|path| path.serves(need)).count() < CLEAN_PER_PORT).copied()
     }
 
     /// Circuits that are open.
@@ -233,3 +309,44 @@ impl<C: BuiltCircuit> Pool<C> {
         self.open.values().filter(|open| open.circuit.is_open()).count()
     }
 }
+
+fn serves(path: &Path, need: &ExitNeed, avoid: &[RsaId]) -> bool {
+    path.serves(need) && path.exit().is_none_or(|exit| !avoid.contains(&exit.ids.rsa))
+}
+
+impl Owner {
+    fn admits(&self, wants: &IsolationKey, now: Instant, dirtiness: Duration) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Reserved(key, until) => key == wants || *until <= now,
+            Self::Dirty { key, since, .. } => key == wants && now < *since + dirtiness,
+        }
+    }
+
+    fn is_free(&self, now: Instant) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Reserved(_, until) => *until <= now,
+            Self::Dirty { .. } => false,
+        }
+    }
+
+    const fn dirty_since(&self) -> Option<Instant> {
+        match self {
+            Self::Anyone | Self::Reserved(..) => None,
+            Self::Dirty { since, .. } => Some(*since),
+        }
+    }
+
+    /// The circuit is `wants`'s from now on. True if it was nobody's.
+    fn take(&mut self, wants: &IsolationKey, now: Instant) -> bool {
+        if matches!(self, Self::Dirty { .. }) {
+            return false;
+        }
+        *self = Self::Dirty { key: wants.clone(), since: now, kept: false };
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -238,6 +238,11 @@ fn circuit_settings(config: &Config) -> CircuitSettings {
         path: PathConfig {
             distinct_subnets: config.circuits.enforce_distinct_subnets,
             use_guards: config.guards.enabled,
+            primary_guards: config.guards.primary,
+            entry_guards: config.guards.entry,
+            directory_guards: config.guards.directory,
+            paths_needed: config.circuits.paths_needed,
+            ..PathConfig::default()
         },
         build_timeout: config.circuits.build_timeout.unwrap_or(BUILD_TIMEOUT),
         use_ipv4: config.link.use_ipv4,

@@ -29,7 +29,7 @@ use tor_cell::{
 };
 use tor_chan::Usage;
 use tor_circ::{CircError, CircParams, Circuit, Event, HopIndex, HopSpec, SendError};
-use tor_circmgr::{BuiltCircuit, StreamRefusal};
+use tor_circmgr::{BuiltCircuit, StreamRefusal, Target};
 use tor_stream::{EarlyData, Phase, StreamError, StreamEvent, Streams};
 use tracing::debug;
 
@@ -236,6 +236,14 @@ impl BuiltCircuit for CircuitHandle {
         match answer.await.map_err(|_| StreamRefusal::CircuitClosed)?? {
             Answered::Connected(address) => Ok(Opened::Stream(stream, address)),
             Answered::Answers(answers) => Ok(Opened::Answers(answers)),
+        }
+    }
+
+    fn target(request: &OpenRequest) -> Target {
+        match request {
+            OpenRequest::Connect { host, port, .. } => Target::new(&format!("{host}:{port}")),
+            OpenRequest::Dir(_) => Target::new(""),
+            OpenRequest::Resolve(name) => Target::new(name),
         }
     }
 

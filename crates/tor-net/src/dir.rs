@@ -365,7 +365,7 @@ impl Directory {
             Source::Fallback => from_list(self.settings.fallbacks.iter().collect()),
             Source::Cache => {
                 let guard = self.manager.factory().directory_guard(&fetch.avoid);
-                guard.map(|hop| self.relay(hop, true)).or_else(|| {
+                guard.map(|(ids, addrs, hop)| Server { ids, addrs, hop, guard: true }).or_else(|| {
                     let all = self.settings.fallbacks.iter().chain(authorities);
                     from_list(all.collect())
                 })
@@ -381,7 +381,8 @@ impl Directory {
             None => {
                 let view = self.view.borrow();
                 let hop = Hop::of(&view.as_ref()?.relay(id)?)?;
-                Some(self.relay(hop, false))
+                let addrs = self.manager.factory().reachable(hop.addrs.iter().copied());
+                Some(Server { ids: hop.ids, addrs, hop: Some(hop), guard: false })
             }
         }
     }
@@ -389,11 +390,6 @@ impl Directory {
     fn configured(&self, server: &DirServer) -> Option<Server> {
         let addrs = self.manager.factory().reachable(server.or_addresses());
         (!addrs.is_empty()).then_some(Server { ids: server.ids, addrs, hop: None, guard: false })
-    }
-
-    fn relay(&self, hop: Hop, guard: bool) -> Server {
-        let addrs = self.manager.factory().reachable(hop.addrs.iter().copied());
-        Server { ids: hop.ids, addrs, hop: Some(hop), guard }
     }
 }
 
@@ -420,13 +416,14 @@ async fn one_hop(
             }
         };
         circuit.add_hop(spec, CREATE_TIMEOUT).await?;
-        Ok(circuit)
+        Ok::<_, crate::CircuitError>(circuit)
     };
     let built = built.await;
     if server.guard {
-        manager.factory().guard_answered(&server.ids.rsa, built.is_ok());
+        // Whether a better guard may be up matters to traffic only.
+        let _usable = manager.factory().guard_answered(&server.ids.rsa, built.as_ref().map(|_| ()));
     }
-    built
+    Ok(built?)
 }
 
 async fn request(

@@ -6,15 +6,18 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout_at,
+};
 use tor_circ::{CircParams, HopHandshake, HopSpec};
 use tor_circmgr::{BuildError, CircuitFactory};
 use tor_dir::{NetworkView, param};
-use tor_id::RsaId;
-use tor_path::{ExitNeed, Guards, Hop, Path, PathConfig, PathError, Selector};
+use tor_id::{RelayIds, RsaId};
+use tor_path::{ExitNeed, GuardUse, Guards, Hop, Path, PathConfig, PathError, Selector};
 use tracing::debug;
 
-use crate::{Channels, CircuitError, CircuitHandle, RelayAddress, clock};
+use crate::{ChannelError, Channels, CircuitError, CircuitHandle, RelayAddress, clock};
 
 /// What the configuration says about the connections and circuits of this client.
 #[derive(Clone, Copy, Debug)]
@@ -67,17 +70,18 @@ impl RelayCircuits {
         }
     }
 
-    /// The guard to fetch directory documents from; `None` without a view, or if it is one of `avoid`.
-    pub fn directory_guard(&self, avoid: &[RsaId]) -> Option<Hop> {
+    /// The guard to fetch directory documents from, none of `avoid`; `None` without a view, or if no guard can be
+    /// asked now. Its microdescriptor, and with it the `Hop`, may be yet to come.
+    pub fn directory_guard(&self, avoid: &[RsaId]) -> Option<(RelayIds, Vec<SocketAddr>, Option<Hop>)> {
         let view = self.view.borrow().clone()?;
-        let selector = Selector::new(&view, self.settings.path);
-        let hop = {
+        let selector = self.selector(&view);
+        let guard = {
             let mut guards = self.guards();
-            let relay = selector.directory(&mut guards, clock::wall(), &mut clock::rng())?;
-            Hop::of(&relay)
+            let relay = selector.directory(avoid, &mut guards, clock::wall(), &mut clock::rng())?;
+            (relay.ids(), self.reachable(relay.or_addresses()), Hop::of(&relay))
         };
         self.guards_changed.notify_waiters();
-        hop.filter(|hop| !avoid.contains(&hop.ids.rsa))
+        Some(guard)
     }
 
     /// Where to reach a relay, in the order in which the configuration prefers its addresses.
@@ -89,34 +93,53 @@ impl RelayCircuits {
         usable
     }
 
-    /// Tells the guards' record how a connection to one of them went.
-    pub fn guard_answered(&self, id: &RsaId, ok: bool) {
+    /// Tells the guards' record how a circuit through one of them, or a directory circuit to it, went.
+    pub(crate) fn guard_answered(&self, id: &RsaId, result: Result<(), &CircuitError>) -> GuardUse {
         let mut guards = self.guards();
-        if ok {
-            guards.succeeded(id, clock::wall(), &mut clock::rng());
-        } else {
-            guards.failed(id, clock::wall());
-        }
+        let usable = match result {
+            Ok(()) => guards.succeeded(id, clock::wall(), &mut clock::rng()),
+            Err(error) => {
+                if is_of_the_guard(error) {
+                    guards.failed(id, clock::wall());
+                }
+                GuardUse::NotYet
+            }
+        };
         drop(guards);
         self.guards_changed.notify_waiters();
+        usable
+    }
+
+    async fn first_hop(&self, guard: &Hop) -> Result<CircuitHandle, CircuitError> {
+        let address = RelayAddress { ids: guard.ids, addrs: self.reachable(guard.addrs.iter().copied()) };
+        let channel = self.channels.get(&address).await?;
+        let circuit = CircuitHandle::new(&channel, self.circ_params()).await?;
+        circuit.add_hop(hop_spec(guard), self.settings.build_timeout).await?;
+        Ok(circuit)
     }
 
     async fn build_path(&self, path: &Path) -> Result<CircuitHandle, CircuitError> {
+        let until = tokio::time::Instant::now() + self.settings.build_timeout;
         let guard = path.guard().ok_or(CircuitError::Closed)?;
-        let address = RelayAddress { ids: guard.ids, addrs: self.reachable(guard.addrs.iter().copied()) };
-        let first = async {
-            let channel = self.channels.get(&address).await?;
-            let circuit = CircuitHandle::new(&channel, self.circ_params()).await?;
-            circuit.add_hop(hop_spec(guard), self.settings.build_timeout).await?;
-            Ok::<_, CircuitError>(circuit)
+        let timed_out = |_| CircuitError::from(ChannelError::TimedOut);
+        // A guard that keeps silent has failed; one that answers is not to blame for what is behind it.
+        let first = timeout_at(until, self.first_hop(guard)).await.map_err(timed_out).flatten();
+        let circuit = first.inspect_err(|error| {
+            let _never = self.guard_answered(&guard.ids.rsa, Err(error));
+        })?;
+        let rest = async {
+            for hop in path.hops().iter().skip(1) {
+                circuit.add_hop(hop_spec(hop), self.settings.build_timeout).await?;
+            }
+            Ok(())
         };
-        let first = first.await;
-        self.guard_answered(&guard.ids.rsa, first.is_ok());
-        let circuit = first?;
-        for hop in path.hops().iter().skip(1) {
-            circuit.add_hop(hop_spec(hop), self.settings.build_timeout).await?;
-        }
+        timeout_at(until, rest).await.map_err(timed_out).flatten()?;
         Ok(circuit)
+    }
+
+    fn selector<'a>(&self, view: &'a NetworkView) -> Selector<'a> {
+        let CircuitSettings { use_ipv4, use_ipv6, path, .. } = self.settings;
+        Selector::new(view, PathConfig { entry_by_ipv4: use_ipv4, entry_by_ipv6: use_ipv6, ..path })
     }
 
     pub(crate) fn circ_params(&self) -> CircParams {
@@ -135,22 +158,40 @@ impl CircuitFactory for RelayCircuits {
 
     fn choose_path(&self, need: &ExitNeed, avoid: &[RsaId]) -> Result<Path, PathError> {
         let view = self.view.borrow().clone().ok_or(PathError::NoView)?;
-        let selector = Selector::new(&view, self.settings.path);
+        let selector = self.selector(&view);
         let path = selector.path(need, avoid, &mut self.guards(), clock::wall(), &mut clock::rng());
         self.guards_changed.notify_waiters();
         path
     }
 
     async fn build(&self, path: Path) -> Result<CircuitHandle, BuildError> {
-        let limit = self.settings.build_timeout;
-        match tokio::time::timeout(limit, self.build_path(&path)).await {
-            Ok(Ok(circuit)) => {
-                debug!("circuit {} open: {}", circuit.serial(), describe(&path));
-                Ok(circuit)
-            }
-            Ok(Err(error)) => Err(BuildError { what: error.to_string() }),
-            Err(_) => Err(BuildError { what: "timed out".to_owned() }),
+        let circuit = match self.build_path(&path).await {
+            Ok(circuit) => circuit,
+            Err(error) => return Err(BuildError { what: error.to_string() }),
+        };
+        if let Some(guard) = path.guard()
+            && self.guard_answered(&guard.ids.rsa, Ok(())) == GuardUse::NotYet
+        {
+            // The next circuit tries the guard that is preferred; this one is dropped, and with that closed.
+            return Err(BuildError { what: "a guard that is preferred may be up".to_owned() });
         }
+        debug!("circuit {} open: {}", circuit.serial(), describe(&path));
+        Ok(circuit)
+    }
+}
+
+/// True if a first hop that failed so can't be reached. If it says DESTROY it can be, however busy it is; and what
+/// we lack ourselves is not its fault.
+const fn is_of_the_guard(error: &CircuitError) -> bool {
+    match error {
+        CircuitError::Channel(ChannelError::NoAddress)
+        | CircuitError::Destroyed { .. }
+        | CircuitError::Refused(_)
+        | CircuitError::Closed => false,
+        CircuitError::Channel(_)
+        | CircuitError::Circuit(_)
+        | CircuitError::Stream(_)
+        | CircuitError::ChannelLost => true,
     }
 }
 

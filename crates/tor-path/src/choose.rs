@@ -7,22 +7,14 @@ use tor_dir::{NetworkView, Relay, Role};
 use tor_id::RsaId;
 use tor_netdoc::RelayFlags;
 
-use crate::{ExitNeed, Guards, Hop, Path, PathError, need::ExitPolicies};
+use crate::{
+    ExitNeed, Guards, Hop, Path, PathConfig, PathError,
+    guards::{Usage, is_guard},
+    need::ExitPolicies,
+};
 
-/// What the configuration says about paths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PathConfig {
-    /// No two relays of one /16 (IPv6: /32) in a circuit (`EnforceDistinctSubnets`).
-    pub distinct_subnets: bool,
-    /// Enter by guards; otherwise by any relay that could be one (`UseEntryGuards`).
-    pub use_guards: bool,
-}
-
-impl Default for PathConfig {
-    fn default() -> Self {
-        Self { distinct_subnets: true, use_guards: true }
-    }
-}
+/// If no guard or middle goes with an exit, so many other exits are tried.
+const MAX_EXITS: usize = 8;
 
 /// Chooses among the relays of one view.
 #[derive(Debug)]
@@ -49,43 +41,70 @@ impl<'a> Selector<'a> {
         wall: SystemTime,
         rng: &mut impl CryptoRng,
     ) -> Result<Path, PathError> {
-        if !self.view.has_enough_info() {
+        if !self.config.knows_enough(self.view) {
             return Err(PathError::NoView);
         }
-        let exit = self.exit(need, avoid, rng)?;
-        let guard = if self.config.use_guards {
-            guards.choose(self, &exit, wall, rng)
-        } else {
-            self.weighted(Role::Guard, rng, |relay| is_guard(relay) && !self.conflict(relay, &exit))
-        };
-        let guard = guard.ok_or(PathError::NoGuard)?;
-        let middle = self.middle(&guard, &exit, need, rng).ok_or(PathError::NoMiddle)?;
-        let hops = [guard, middle, exit].iter().map(Hop::of).collect::<Option<Vec<_>>>();
-        let hops = hops.ok_or(PathError::NoView)?;
-        Ok(Path::new(hops, ExitPolicies::of(&exit), need.is_long_lived()))
+        let mut avoid = avoid.to_vec();
+        let mut first_error = None;
+        // In a small network an exit may be of one family with all guards; another exit is not.
+        for _ in 0..MAX_EXITS {
+            let Some(exit) = self.exit(need, &avoid, rng) else { break };
+            match self.to_exit(&exit, need, guards, wall, rng) {
+                Ok(hops) => return Ok(Path::new(hops, ExitPolicies::of(&exit), need.is_long_lived())),
+                Err(error) => {
+                    first_error.get_or_insert(error);
+                    avoid.push(*exit.rsa());
+                }
+            }
+        }
+        Err(first_error.unwrap_or(PathError::NoExit))
     }
 
-    /// A relay to ask for directory documents: one of the guards, if one serves directories.
+    /// A relay to ask for directory documents, none of `avoid`: one of the guards, whose microdescriptor may be yet
+    /// to come. `None` if none can be used now.
     pub fn directory(
         &self,
+        avoid: &[RsaId],
         guards: &mut Guards,
         wall: SystemTime,
         rng: &mut impl CryptoRng,
     ) -> Option<Relay<'a>> {
-        let serves = |relay: &Relay<'_>| relay.has(RelayFlags::V2_DIR);
         if self.config.use_guards {
-            guards.choose_directory(self, wall, rng)
+            guards.choose_for(Usage::Directory, self, wall, rng, |relay| !avoid.contains(relay.rsa()))
         } else {
-            self.weighted(Role::Directory, rng, serves)
+            let serves = |relay: &Relay<'_>| {
+                relay.has(RelayFlags::V2_DIR) && self.can_be_reached(relay) && !avoid.contains(relay.rsa())
+            };
+            self.weighted(Role::Directory, rng, self.view.relays().filter(serves))
         }
     }
 
-    fn exit(
+    /// Guard, middle and this exit.
+    fn to_exit(
         &self,
+        exit: &Relay<'_>,
         need: &ExitNeed,
-        avoid: &[RsaId],
+        guards: &mut Guards,
+        wall: SystemTime,
         rng: &mut impl CryptoRng,
-    ) -> Result<Relay<'a>, PathError> {
+    ) -> Result<[Hop; 3], PathError> {
+        let guard = if self.config.use_guards {
+            guards.choose(self, exit, wall, rng)
+        } else {
+            let fits = |relay: &Relay<'_>| {
+                is_guard(relay) && self.can_be_reached(relay) && !self.conflict(relay, exit)
+            };
+            self.weighted(Role::Guard, rng, self.view.relays().filter(fits))
+        };
+        let guard = guard.ok_or(PathError::NoGuard)?;
+        let middle = self.middle(&guard, exit, need, rng).ok_or(PathError::NoMiddle)?;
+        match [guard, middle, *exit].map(|relay| Hop::of(&relay)) {
+            [Some(guard), Some(middle), Some(exit)] => Ok([guard, middle, exit]),
+            [_, _, _] => Err(PathError::NoView),
+        }
+    }
+
+    fn exit(&self, need: &ExitNeed, avoid: &[RsaId], rng: &mut impl CryptoRng) -> Option<Relay<'a>> {
         let serves = |relay: &Relay<'_>| {
             relay.has(RelayFlags::VALID)
                 && !relay.has(RelayFlags::BAD_EXIT)
@@ -93,10 +112,7 @@ impl<'a> Selector<'a> {
                 && !avoid.contains(relay.rsa())
                 && need.allowed_by(relay)
         };
-        self.weighted(Role::Exit, rng, |relay| serves(relay) && is_reliable(relay, need))
-            // Better a slow or unsteady exit than none, as C Tor decides it.
-            .or_else(|| self.weighted(Role::Exit, rng, serves))
-            .ok_or(PathError::NoExit)
+        self.reliable_first(Role::Exit, need, rng, serves)
     }
 
     fn middle(
@@ -109,8 +125,20 @@ impl<'a> Selector<'a> {
         let fits = |relay: &Relay<'_>| {
             relay.has(RelayFlags::VALID) && !self.conflict(relay, guard) && !self.conflict(relay, exit)
         };
-        self.weighted(Role::Middle, rng, |relay| fits(relay) && is_reliable(relay, need))
-            .or_else(|| self.weighted(Role::Middle, rng, fits))
+        self.reliable_first(Role::Middle, need, rng, fits)
+    }
+
+    /// One that is fast (and stable, for what lives long); better a slow or unsteady one than none.
+    fn reliable_first(
+        &self,
+        role: Role,
+        need: &ExitNeed,
+        rng: &mut impl CryptoRng,
+        fits: impl Fn(&Relay<'_>) -> bool,
+    ) -> Option<Relay<'a>> {
+        let fitting: Vec<_> = self.view.relays().filter(fits).collect();
+        let reliable = fitting.iter().copied().filter(|relay| is_reliable(relay, need));
+        self.weighted(role, rng, reliable).or_else(|| self.weighted(role, rng, fitting.iter().copied()))
     }
 
     /// True if the two must not be in one circuit: the same relay, one family, one subnet.
@@ -121,47 +149,43 @@ impl<'a> Selector<'a> {
             || self.config.distinct_subnets && one.in_same_subnet(other)
     }
 
+    /// True if we may connect to one of the relay's addresses.
+    pub(crate) fn can_be_reached(&self, relay: &Relay<'_>) -> bool {
+        let PathConfig { entry_by_ipv4, entry_by_ipv6, .. } = self.config;
+        relay.or_addresses().any(|address| if address.is_ipv4() { entry_by_ipv4 } else { entry_by_ipv6 })
+    }
+
     pub(crate) const fn view(&self) -> &'a NetworkView {
         self.view
     }
 
-    /// One of the usable relays that `fits`, by its weight for `role`. If all that fit weigh nothing, any of them.
+    pub(crate) const fn config(&self) -> &PathConfig {
+        &self.config
+    }
+
+    /// One of these by its weight for `role`; if all of them weigh nothing, any.
     pub(crate) fn weighted(
         &self,
         role: Role,
         rng: &mut impl CryptoRng,
-        fits: impl Fn(&Relay<'_>) -> bool,
+        relays: impl Iterator<Item = Relay<'a>>,
     ) -> Option<Relay<'a>> {
         let weights = self.view.weights(role);
-        let candidates: Vec<_> = self.view.relays().filter(|relay| fits(relay)).collect();
-        let total: f64 = candidates.iter().map(|relay| weights.weight(relay.entry())).sum();
-        let even = total <= 0.0;
-        let weight = |relay: &Relay<'_>| if even { 1.0 } else { weights.weight(relay.entry()) };
-        let total = if even { candidates.iter().map(|_| 1.0).sum() } else { total };
-        let mut left = unit(rng) * total;
-        let mut last = None;
-        for relay in candidates {
-            let own = weight(&relay);
-            if own > 0.0 {
-                last = Some(relay);
-                if left < own {
-                    break;
-                }
-            }
-            left -= own;
+        let mut candidates: Vec<_> = relays.map(|relay| (relay, weights.weight(relay.entry()))).collect();
+        if candidates.iter().all(|(_, weight)| *weight <= 0.0) {
+            candidates.iter_mut().for_each(|(_, weight)| *weight = 1.0);
         }
-        last
+        candidates.retain(|(_, weight)| *weight > 0.0);
+        let total: f64 = candidates.iter().map(|(_, weight)| weight).sum();
+        let mut left = unit(rng) * total;
+        // Rounding may leave a crumb after the last: it is the last one's.
+        let last = candidates.last().map(|(relay, _)| *relay);
+        let found = candidates.into_iter().find(|(_, weight)| {
+            left -= weight;
+            left < 0.0
+        });
+        found.map(|(relay, _)| relay).or(last)
     }
-}
-
-/// Fit for the first hop: what C Tor asks of a guard.
-pub(crate) const fn is_guard(relay: &Relay<'_>) -> bool {
-    relay.has(RelayFlags::GUARD)
-        && relay.has(RelayFlags::FAST)
-        && relay.has(RelayFlags::STABLE)
-        && relay.has(RelayFlags::VALID)
-        && relay.has(RelayFlags::V2_DIR)
-        && !relay.has(RelayFlags::MIDDLE_ONLY)
 }
 
 fn is_reliable(relay: &Relay<'_>, need: &ExitNeed) -> bool {
@@ -173,3 +197,6 @@ fn is_reliable(relay: &Relay<'_>, need: &ExitNeed) -> bool {
 fn unit(rng: &mut impl CryptoRng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,33 +5,40 @@
 //! a reason.
 //!
 //! ```text
-//!  sampled, in the order of sampling ── first circuit succeeds ──> confirmed, in the order of confirming
-//!  primary = the first 3 that are listed: confirmed ones, then sampled ones
-//!  use     = the first primary that is not down; without one, the next of the sample
+//!  sampled: 20 or so, drawn by weight from the consensus ── a circuit through it succeeds ──> confirmed
+//!  filtered: those that are listed now and have an address that we may use
+//!  primary: the first 3 filtered ones, confirmed ones before others
+//!  use: the first primary that is not down; without one, a confirmed one; then another, in the order of sampling
 //! ```
 //!
-//! Left out until guard-spec is built in full: filtered sets and restrictions by configuration, the states
-//! `<maybe>` and `<wait>` of circuits, path bias.
+//! Left out until guard-spec is built in full: a record of its own for restrictive configurations, circuits that
+//! wait for a better guard ([`GuardUse::NotYet`] throws them away instead), path bias.
 
 use std::time::{Duration, SystemTime};
 
 use rand_core::CryptoRng;
-use tor_dir::{Relay, Role, param};
+use tor_dir::{Param, Relay};
 use tor_id::RsaId;
 use tor_netdoc::Nickname;
 use tracing::{debug, info};
 
-use crate::{Selector, choose::is_guard};
+use crate::Selector;
 
-/// Sampled guards, at the most (guard-spec: MAX_SAMPLE_SIZE).
-const MAX_SAMPLE: usize = 60;
-/// A guard that is not in the consensus for so long is forgotten (REMOVE_UNLISTED_GUARDS_AFTER).
-const UNLISTED: Duration = Duration::from_secs(20 * DAY);
-/// A guard that was never used is forgotten after this (GUARD_LIFETIME).
-const LIFETIME: Duration = Duration::from_secs(120 * DAY);
-/// A guard that was used is forgotten after 48 to 60 days.
-const CONFIRMED_LIFETIME: Duration = Duration::from_secs(60 * DAY);
-const DAY: u64 = 24 * 60 * 60;
+mod reach;
+mod sample;
+
+pub(crate) use sample::is_guard;
+
+use reach::Reach;
+
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// So many of the primary guards are asked for directory documents.
+pub(crate) const DIRECTORY_GUARDS_TO_USE: Param =
+    Param::new("guard-n-primary-dir-guards-to-use", 3, 1, i32::MAX);
+/// If nothing succeeded for so long (seconds), the internet was likely down, and no guard is to blame.
+const INTERNET_LIKELY_DOWN: Param = Param::new("guard-internet-likely-down-interval", 600, 1, i32::MAX);
+/// How long circuits wait for the microdescriptor of a primary guard before they go through the next one.
+const DESCRIPTOR_PATIENCE: Duration = Duration::from_secs(60);
 
 /// One guard, as the state file keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,23 +53,60 @@ pub struct Guard {
     pub confirmed_on: Option<SystemTime>,
     /// Since when it has not been in the consensus.
     pub unlisted_since: Option<SystemTime>,
-    /// Not to be tried before this; not kept on disk.
-    down_until: Option<SystemTime>,
-    failures: u32,
+    /// Its place in the order of confirming.
+    pub(crate) confirmed_idx: u32,
+    /// What the state file says of it that we don't understand: kept, as guard-spec A.5 requires.
+    pub(crate) extra: String,
+    /// Listed now, with an address that we may use.
+    filtered: bool,
+    primary: bool,
+    reach: Reach,
 }
 
-/// The guards of this client, in the order in which they are used.
+/// What to do with a circuit whose guard answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum GuardUse {
+    /// Streams may use it.
+    Now,
+    /// A guard that this client prefers may be up: build through that first.
+    NotYet,
+}
+
+/// The guards of this client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Guards {
-    /// Confirmed ones first, in the order of confirming.
+    /// In the order of sampling.
     pub(crate) guards: Vec<Guard>,
+    /// `Guard` lines of other selections (bridges have their own): kept as they are.
+    pub(crate) others: Vec<String>,
     pub(crate) changed: bool,
+    /// When a guard last answered.
+    last_success: Option<SystemTime>,
+    /// If nothing succeeds for so long, the internet is likely down; from the consensus.
+    internet_likely_down: Duration,
+    /// How many primary guards there should be.
+    primaries_wanted: usize,
+    /// Since when a primary guard can't be used for want of its microdescriptor.
+    awaiting_descriptor: Option<SystemTime>,
+}
+
+/// What a guard is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Usage {
+    Traffic,
+    Directory,
 }
 
 impl Guards {
-    /// The guards, those that are used first in front.
+    /// Guards from a record, in the order of sampling.
+    pub(crate) fn recorded(guards: Vec<Guard>, others: Vec<String>) -> Self {
+        Self { guards, others, ..Self::default() }
+    }
+
+    /// The guards, in the order in which they are tried.
     pub fn iter(&self) -> impl Iterator<Item = &Guard> {
-        self.guards.iter()
+        self.in_order().into_iter().filter_map(|index| self.guards.get(index))
     }
 
     /// True once after each change that the disk should know.
@@ -70,32 +114,41 @@ impl Guards {
         std::mem::take(&mut self.changed)
     }
 
-    /// A circuit through this guard, or a channel to it, succeeded.
-    pub fn succeeded(&mut self, id: &RsaId, wall: SystemTime, rng: &mut impl CryptoRng) {
-        let Some(index) = self.guards.iter().position(|guard| guard.rsa == *id) else { return };
-        let confirmed = self.guards.iter().filter(|guard| guard.confirmed_on.is_some()).count();
-        let Some(guard) = self.guards.get_mut(index) else { return };
-        guard.down_until = None;
-        guard.failures = 0;
+    /// A circuit through this guard, or a directory request to it, succeeded.
+    ///
+    /// [`GuardUse::NotYet`] if it is not a primary guard and one of those may be up after all.
+    pub fn succeeded(&mut self, id: &RsaId, wall: SystemTime, rng: &mut impl CryptoRng) -> GuardUse {
+        let was_down = self.internet_was_likely_down(wall);
+        self.last_success = Some(wall);
+        let next =
+            self.guards.iter().filter(|guard| guard.confirmed_on.is_some()).map(|g| g.confirmed_idx + 1);
+        let next = next.max().unwrap_or(0);
+        let Some(guard) = self.guards.iter_mut().find(|guard| guard.rsa == *id) else {
+            return GuardUse::Now;
+        };
+        guard.reach = Reach::default();
         if guard.confirmed_on.is_none() {
-            guard.confirmed_on = Some(some_time_before(wall, LIFETIME / 10, rng));
+            guard.confirmed_on = Some(some_time_before(wall, sample::LIFETIME / 10, rng));
+            guard.confirmed_idx = next;
             info!("New guard confirmed: {}", guard.nickname);
             self.changed = true;
-            // It takes its place behind those that were confirmed before.
-            if let Some(range) = self.guards.get_mut(confirmed..=index) {
-                range.rotate_right(1);
-            }
+            self.choose_primaries(wall);
         }
+        if self.primaries().any(|guard| guard.rsa == *id) {
+            return GuardUse::Now;
+        }
+        if was_down {
+            self.forgive(|guard| guard.primary);
+        }
+        if self.primaries().all(|guard| guard.reach.is_failing()) { GuardUse::Now } else { GuardUse::NotYet }
     }
 
-    /// No channel to this guard could be opened, or it did not create a circuit. It is left alone for a while:
-    /// 30 seconds, doubled each time, up to ten minutes.
+    /// No channel to this guard could be opened, or it did not answer when a circuit was to be created. It is
+    /// left alone for a while; if it is primary for 30 seconds at first and up to ten minutes, else for an hour.
     pub fn failed(&mut self, id: &RsaId, wall: SystemTime) {
-        if let Some(guard) = self.guards.iter_mut().find(|guard| guard.rsa == *id) {
-            let pause = Duration::from_secs(30) * 2_u32.pow(guard.failures.min(5));
-            guard.failures = guard.failures.saturating_add(1);
-            guard.down_until = Some(wall + pause.min(Duration::from_secs(600)));
-            debug!("Guard {} is down for {} s", guard.nickname, pause.as_secs());
+        let Some(guard) = self.guards.iter_mut().find(|guard| guard.rsa == *id) else { return };
+        if guard.reach.failed(wall, guard.primary) {
+            debug!("Guard {} failed", guard.nickname);
         }
     }
 
@@ -107,21 +160,12 @@ impl Guards {
         wall: SystemTime,
         rng: &mut impl CryptoRng,
     ) -> Option<Relay<'a>> {
-        self.first_usable(selector, wall, rng, |relay| !selector.conflict(relay, exit))
+        self.choose_for(Usage::Traffic, selector, wall, rng, |relay| !selector.conflict(relay, exit))
     }
 
-    /// The guard to ask for documents.
-    pub(crate) fn choose_directory<'a>(
+    pub(crate) fn choose_for<'a>(
         &mut self,
-        selector: &Selector<'a>,
-        wall: SystemTime,
-        rng: &mut impl CryptoRng,
-    ) -> Option<Relay<'a>> {
-        self.first_usable(selector, wall, rng, |_| true)
-    }
-
-    fn first_usable<'a>(
-        &mut self,
+        usage: Usage,
         selector: &Selector<'a>,
         wall: SystemTime,
         rng: &mut impl CryptoRng,
@@ -129,90 +173,139 @@ impl Guards {
     ) -> Option<Relay<'a>> {
         self.update(selector, wall, rng);
         let view = selector.view();
-        let primary = usize::try_from(view.param(&param::NUM_PRIMARY_GUARDS)).unwrap_or(3);
-        loop {
-            let relay = |guard: &Guard| {
-                view.relay(&guard.rsa).filter(|relay| relay.is_usable() && is_guard(relay) && fits(relay))
-            };
-            let up = |guard: &&Guard| guard.down_until.is_none_or(|until| until <= wall);
-            if let Some(found) = self.guards.iter().filter(up).find_map(relay) {
-                return Some(found);
+        let relay = |guard: &Guard| view.relay(&guard.rsa).filter(|relay| guard.filtered && fits(relay));
+        let found = match self.primary_for(usage, selector, wall, &relay) {
+            // Until its microdescriptor is here: a guard is not left because a fetch is under way.
+            Err(AwaitDescriptor) => return None,
+            // Documents can come from elsewhere: no reason to show ourselves to more guards.
+            Ok(found) if found.is_empty() && usage == Usage::Directory && self.a_primary_is_up(wall) => {
+                return None;
             }
-            if self.listed(selector) >= MAX_SAMPLE || !self.sample(selector, wall, rng) {
-                // All are down. Most likely it is us: try the primary one that was left alone longest.
-                let mut down: Vec<_> = self.guards.iter().take(primary).collect();
-                down.sort_by_key(|guard| guard.down_until);
-                return down.into_iter().find_map(relay);
+            Ok(found) if found.is_empty() => {
+                self.expand(selector, wall, rng);
+                let others = self.in_order().into_iter().filter(|&index| {
+                    let usable = |relay: Relay<'_>| usage == Usage::Directory || relay.is_usable();
+                    self.guards
+                        .get(index)
+                        .is_some_and(|guard| guard.is_up(wall) && relay(guard).is_some_and(usable))
+                });
+                others.take(1).collect()
             }
-        }
-    }
-
-    /// Brings the sample up to date with the consensus, and fills it up to the primary guards.
-    fn update(&mut self, selector: &Selector<'_>, wall: SystemTime, rng: &mut impl CryptoRng) {
-        let view = selector.view();
-        let primary = usize::try_from(view.param(&param::NUM_PRIMARY_GUARDS)).unwrap_or(3);
-        for guard in &mut self.guards {
-            let listed = view.relay(&guard.rsa).is_some_and(|relay| is_guard(&relay));
-            let unlisted_since = match (listed, guard.unlisted_since) {
-                (true, _) => None,
-                (false, None) => Some(some_time_before(wall, UNLISTED / 5, rng)),
-                (false, since) => since,
-            };
-            if guard.unlisted_since != unlisted_since {
-                guard.unlisted_since = unlisted_since;
-                self.changed = true;
-            }
-        }
-        let before = self.guards.len();
-        self.guards.retain(|guard| {
-            let older = |since: SystemTime, age| wall.duration_since(since).is_ok_and(|passed| passed > age);
-            let unlisted = guard.unlisted_since.is_some_and(|since| older(since, UNLISTED));
-            let old = match guard.confirmed_on {
-                Some(since) => older(since, CONFIRMED_LIFETIME),
-                None => older(guard.sampled_on, LIFETIME),
-            };
-            !unlisted && !old
-        });
-        self.changed |= self.guards.len() != before;
-        while self.listed(selector) < primary && self.sample(selector, wall, rng) {}
-    }
-
-    fn listed(&self, selector: &Selector<'_>) -> usize {
-        let listed = |guard: &&Guard| {
-            selector.view().relay(&guard.rsa).is_some_and(|relay| is_guard(&relay) && relay.is_usable())
+            Ok(found) => found,
         };
-        self.guards.iter().filter(listed).count()
+        let index = rng.next_u64().checked_rem(u64::try_from(found.len()).unwrap_or(1)).unwrap_or(0);
+        let Some(index) = usize::try_from(index).ok().and_then(|index| found.get(index).copied()) else {
+            // All are down. Most likely it is us: begin with the first again.
+            let down = |guard: &Guard| !guard.is_up(wall) && relay(guard).is_some();
+            if self.guards.iter().any(down) {
+                info!("No guard can be reached; trying all again");
+                self.forgive(|_| true);
+            }
+            return None;
+        };
+        let guard = self.guards.get_mut(index)?;
+        guard.reach.chosen(wall);
+        view.relay(&guard.rsa)
     }
 
-    /// Adds one guard to the sample; false if there is none left to add.
-    fn sample(&mut self, selector: &Selector<'_>, wall: SystemTime, rng: &mut impl CryptoRng) -> bool {
-        let known = |id: &RsaId| self.guards.iter().any(|guard| guard.rsa == *id);
-        let new = selector.weighted(Role::Guard, rng, |relay| is_guard(relay) && !known(relay.rsa()));
-        let Some(new) = new else { return false };
-        let sampled_on = some_time_before(wall, LIFETIME / 10, rng);
-        self.guards.push(Guard::new(*new.rsa(), *new.nickname(), sampled_on));
-        self.changed = true;
-        true
+    /// The primary guards among which chance decides: so many of the first ones that are up as the usage allows.
+    fn primary_for<'a>(
+        &mut self,
+        usage: Usage,
+        selector: &Selector<'a>,
+        wall: SystemTime,
+        relay: &impl Fn(&Guard) -> Option<Relay<'a>>,
+    ) -> Result<Vec<usize>, AwaitDescriptor> {
+        let (view, config) = (selector.view(), selector.config());
+        let wanted = match usage {
+            Usage::Traffic => config.entry(view),
+            Usage::Directory => config.directory(view),
+        };
+        let mut considered = 0;
+        let mut found = Vec::new();
+        let mut awaited = false;
+        for (index, guard) in self.guards.iter().enumerate().filter(|(_, guard)| guard.primary) {
+            if considered >= wanted && !found.is_empty() {
+                break;
+            }
+            match relay(guard) {
+                // It would conflict with the exit: another primary guard stands in, if there is no other choice.
+                None => considered += 1,
+                Some(_) if guard.reach.is_down(wall, true) => {}
+                Some(relay) if usage == Usage::Traffic && !relay.is_usable() => awaited = true,
+                Some(_) => {
+                    considered += 1;
+                    found.push(index);
+                }
+            }
+        }
+        if usage == Usage::Traffic && awaited {
+            let since = *self.awaiting_descriptor.get_or_insert(wall);
+            // If the clock went back there is no telling how long it has been.
+            if wall.duration_since(since).is_ok_and(|passed| passed < DESCRIPTOR_PATIENCE) {
+                return Err(AwaitDescriptor);
+            }
+        } else if usage == Usage::Traffic {
+            self.awaiting_descriptor = None;
+        }
+        Ok(found)
+    }
+
+    /// Primary guards, then confirmed ones, then the others; within each in the order of sampling.
+    fn in_order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.guards.len()).collect();
+        let rank = |guard: &Guard| (!guard.primary, guard.confirmed_on.is_none());
+        order.sort_by_key(|&index| self.guards.get(index).map(rank));
+        order
+    }
+
+    fn primaries(&self) -> impl Iterator<Item = &Guard> {
+        self.guards.iter().filter(|guard| guard.primary)
+    }
+
+    fn a_primary_is_up(&self, wall: SystemTime) -> bool {
+        self.primaries().any(|guard| guard.is_up(wall))
+    }
+
+    fn forgive(&mut self, which: impl Fn(&Guard) -> bool) {
+        self.guards.iter_mut().filter(|guard| which(guard)).for_each(|guard| guard.reach = Reach::default());
+    }
+
+    fn internet_was_likely_down(&self, wall: SystemTime) -> bool {
+        let long_ago =
+            |since| wall.duration_since(since).is_ok_and(|passed| passed > self.internet_likely_down);
+        self.last_success.is_none_or(long_ago)
     }
 }
 
+/// A primary guard could be used if its microdescriptor were here.
+struct AwaitDescriptor;
+
 impl Guard {
     /// A guard that was sampled then.
-    pub(crate) const fn new(rsa: RsaId, nickname: Nickname, sampled_on: SystemTime) -> Self {
+    pub(crate) fn new(rsa: RsaId, nickname: Nickname, sampled_on: SystemTime) -> Self {
         Self {
             rsa,
             nickname,
             sampled_on,
             confirmed_on: None,
             unlisted_since: None,
-            down_until: None,
-            failures: 0,
+            confirmed_idx: 0,
+            extra: String::new(),
+            filtered: false,
+            primary: false,
+            reach: Reach::default(),
         }
     }
 
     /// True unless it failed a moment ago.
     pub fn is_up(&self, wall: SystemTime) -> bool {
-        self.down_until.is_none_or(|until| until <= wall)
+        !self.reach.is_down(wall, self.primary)
+    }
+
+    /// True if it is one of those that come before all others.
+    pub const fn is_primary(&self) -> bool {
+        self.primary
     }
 }
 
@@ -221,3 +314,6 @@ fn some_time_before(wall: SystemTime, span: Duration, rng: &mut impl CryptoRng) 
     let seconds = rng.next_u64().checked_rem(span.as_secs()).unwrap_or(0);
     wall.checked_sub(Duration::from_secs(seconds)).unwrap_or(wall)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,21 +8,26 @@
 //! use tor_path::{ExitNeed, Family};
 //!
 //! let need = ExitNeed::connect(443, Family::Any);
-//! assert_eq!(need.predicted_port(), Some(443));
+//! assert_eq!(need.predicts(), Some(ExitNeed::port(443)));
 //! ```
 //!
 //! Rules only: the caller brings the network view, the time and the dice, and keeps the guards' record on disk.
 
 mod choose;
+mod config;
 mod guards;
 mod need;
 mod path;
 mod state;
 
+#[cfg(test)]
+mod testnet;
+
 use tor_id::Fault;
 
-pub use choose::{PathConfig, Selector};
-pub use guards::{Guard, Guards};
+pub use choose::Selector;
+pub use config::PathConfig;
+pub use guards::{Guard, GuardUse, Guards};
 pub use need::{ExitNeed, Family};
 pub use path::{Hop, Path};
 pub use state::StateError;

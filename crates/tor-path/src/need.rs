@@ -40,11 +40,18 @@ impl ExitNeed {
         Self::connect(port, Family::Any)
     }
 
-    /// The port for which circuits should be kept ready once it was asked for.
-    pub const fn predicted_port(&self) -> Option<u16> {
-        match self {
-            Self::Connect { port, .. } => Some(*port),
-            Self::Resolve => None,
+    /// What circuits should be kept ready for once this was asked for. A look-up is likely to be followed by a
+    /// connection, so C Tor takes it for one to port 80. `None` for port 0, to which nothing connects.
+    pub const fn predicts(&self) -> Option<Self> {
+        match *self {
+            Self::Connect { port: 0, .. } => None,
+            Self::Connect { port, family: Family::V6, long_lived } => {
+                Some(Self::Connect { port, family: Family::V6, long_lived })
+            }
+            Self::Connect { port, family: Family::Any | Family::V4, long_lived } => {
+                Some(Self::Connect { port, family: Family::Any, long_lived })
+            }
+            Self::Resolve => Some(Self::port(80)),
         }
     }
 

@@ -49,8 +49,8 @@ impl Hop {
 
 impl Path {
     /// A path that ends at an exit with these policies.
-    pub(crate) const fn new(hops: Vec<Hop>, policies: ExitPolicies, long_lived: bool) -> Self {
-        Self { hops, policies: Some(policies), long_lived }
+    pub(crate) fn new(hops: [Hop; 3], policies: ExitPolicies, long_lived: bool) -> Self {
+        Self { hops: hops.into(), policies: Some(policies), long_lived }
     }
 
     /// A path of these hops that serves no stream to the outside.
