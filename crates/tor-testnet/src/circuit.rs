@@ -1,5 +1,7 @@
 //! A circuit as all its relays see it, in one place.
 
+mod perform;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -19,16 +21,18 @@ use tor_circ::{
 };
 
 use crate::{
-    Identity, OnCircuit, OnStream, Reply, Request, Seen, Step,
+    Identity, Reply, Request, Seen,
     relay::Shared,
     service::{self, Begun, Service},
-    stream::{DATA, Stream},
+    stream::Stream,
 };
 
 /// DATA cells of a fresh window.
 const WINDOW: u16 = 1000;
+const SEND_WINDOW: i32 = 1000;
 /// DATA cells that one SENDME stands for.
 const INCREMENT: u16 = 100;
+const SEND_INCREMENT: i32 = 100;
 /// RELAY_EARLY cells of one circuit at most.
 const MAX_RELAY_EARLY: u8 = 8;
 
@@ -57,8 +61,8 @@ pub(crate) struct Circuit {
 struct Hop {
     layer: RelayCircuit,
     streams: BTreeMap<StreamId, Stream>,
-    /// DATA cells that we may send.
-    send: u16,
+    /// DATA cells that we may send; below zero once we have sent more.
+    send: i32,
     /// Tags of the cells whose SENDMEs are outstanding.
     expected: VecDeque<Tag>,
     /// DATA cells that the client may send.
@@ -67,7 +71,13 @@ struct Hop {
 
 impl Hop {
     const fn new(layer: RelayCircuit) -> Self {
-        Self { layer, streams: BTreeMap::new(), send: WINDOW, expected: VecDeque::new(), receive: WINDOW }
+        Self {
+            layer,
+            streams: BTreeMap::new(),
+            send: SEND_WINDOW,
+            expected: VecDeque::new(),
+            receive: WINDOW,
+        }
     }
 }
 
@@ -281,7 +291,7 @@ impl Circuit {
                 let expected = hop.expected.pop_front().ok_or("SENDME that acknowledges nothing")?;
                 match msg.decode().map_err(|_| "a malformed SENDME")? {
                     Sendme::Tagged(tag) if expected.matches(tag) => {
-                        hop.send += INCREMENT;
+                        hop.send += SEND_INCREMENT;
                         Ok(())
                     }
                     Sendme::Tagged(_) => Err("SENDME with another cell's digest"),
@@ -306,7 +316,7 @@ impl Circuit {
         let Some(hop) = self.hops.get_mut(at) else { return Ok(false) };
         let mut said = Vec::new();
         for (id, stream) in &mut hop.streams {
-            let room = usize::from(hop.send) > said.len();
+            let room = usize::try_from(hop.send).is_ok_and(|send| send > said.len());
             if let Some(bytes) = room.then(|| stream.next()).flatten() {
                 said.push((id.to_wire(), bytes));
             }
@@ -314,13 +324,7 @@ impl Circuit {
         let over: Vec<_> =
             hop.streams.iter().filter(|(_, stream)| stream.is_over()).map(|(id, _)| *id).collect();
         for (id, bytes) in &said {
-            let tag = self.say(Some(at), RelayCmd::DATA, *id, bytes, out)?;
-            if let Some(hop) = self.hops.get_mut(at) {
-                hop.send -= 1;
-                if hop.send.is_multiple_of(INCREMENT) {
-                    hop.expected.push_back(tag);
-                }
-            }
+            self.say(Some(at), RelayCmd::DATA, *id, bytes, out)?;
         }
         for id in over {
             self.say(Some(at), RelayCmd::END, id.to_wire(), &[EndReason::DONE.0], out)?;
@@ -340,7 +344,7 @@ impl Circuit {
     ) -> Result<(), Complaint> {
         let mut body = Vec::new();
         message.encode(&mut body).map_err(|_| "a message that does not fit")?;
-        self.say(Some(from), M::COMMAND, stream, &body, &mut out.plain).map(drop)
+        self.say(Some(from), M::COMMAND, stream, &body, &mut out.plain)
     }
 
     /// Sends a message of a hop, by default of the last, well-formed or not.
@@ -351,25 +355,30 @@ impl Circuit {
         stream: u16,
         body: &[u8],
         out: &mut BytesMut,
-    ) -> Result<Tag, Complaint> {
-        let (mut cell, tag) = self.seal(from, plain(command, stream, body)?)?;
-        self.put(ChanCmd::RELAY, &mut cell, out);
-        Ok(tag)
+    ) -> Result<(), Complaint> {
+        let cell = self.seal(from, plain(command, stream, body)?)?;
+        self.put(ChanCmd::RELAY, &cell, out);
+        Ok(())
     }
 
-    fn seal(
-        &mut self,
-        from: Option<usize>,
-        mut cell: Box<CellBody>,
-    ) -> Result<(Box<CellBody>, Tag), Complaint> {
+    /// Seals a cell as it is, and adds the layers of the hops before.
+    fn seal(&mut self, from: Option<usize>, mut cell: Box<CellBody>) -> Result<Box<CellBody>, Complaint> {
         let from = from.or_else(|| self.hops.len().checked_sub(1)).ok_or("no hop to say it")?;
         let (near, rest) = self.hops.split_at_mut_checked(from).ok_or("no such hop")?;
-        let tag = rest.first_mut().ok_or("no such hop")?.layer.seal(&mut cell);
+        let hop = rest.first_mut().ok_or("no such hop")?;
+        let is_data = cell.first() == Some(&RelayCmd::DATA.0);
+        let tag = hop.layer.seal(&mut cell);
+        if is_data {
+            hop.send -= 1;
+            if hop.send % SEND_INCREMENT == 0 {
+                hop.expected.push_back(tag);
+            }
+        }
         near.iter_mut().rev().for_each(|hop| hop.layer.backward(&mut cell));
-        Ok((cell, tag))
+        Ok(cell)
     }
 
-    fn put(&self, command: ChanCmd, cell: &mut CellBody, out: &mut BytesMut) {
+    fn put(&self, command: ChanCmd, cell: &CellBody, out: &mut BytesMut) {
         frame::put_header(Some(self.id), command, out);
         out.put_slice(cell);
     }
@@ -389,62 +398,6 @@ impl Circuit {
             right(self, out)?;
         }
         steps.into_iter().try_for_each(|step| self.perform(step, stream, out))
-    }
-
-    fn perform(&mut self, step: Step, this: u16, out: &mut Output) -> Result<(), Complaint> {
-        let plain_out = &mut out.plain;
-        match step {
-            Step::Cell { circ, command, body } => {
-                let circ = match circ {
-                    OnCircuit::This => self.id.to_wire(),
-                    OnCircuit::Zero => 0,
-                    OnCircuit::Id(id) => id,
-                };
-                plain_out.put_u32(circ);
-                plain_out.put_u8(command.0);
-                if command.is_variable() {
-                    plain_out.put_u16(u16::try_from(body.len()).map_err(|_| "a cell that is too long")?);
-                    plain_out.put_slice(&body);
-                } else {
-                    let end = plain_out.len() + CELL_BODY_LEN;
-                    plain_out.put_slice(&body);
-                    plain_out.resize(end, 0);
-                }
-            }
-            Step::Message { from, command, stream, body } => {
-                let stream = match stream {
-                    OnStream::This => this,
-                    OnStream::Zero => 0,
-                    OnStream::Off(by) => this.wrapping_add(by),
-                };
-                self.say(from, command, stream, &body, plain_out)?;
-            }
-            Step::Seal(body) => {
-                let (mut cell, _) = self.seal(None, body)?;
-                self.put(ChanCmd::RELAY, &mut cell, plain_out);
-            }
-            Step::FlippedBit => {
-                let (mut cell, _) = self.seal(None, plain(RelayCmd::DROP, 0, &[])?)?;
-                if let Some(byte) = cell.last_mut() {
-                    *byte ^= 1;
-                }
-                self.put(ChanCmd::RELAY, &mut cell, plain_out);
-            }
-            Step::RelayEarly => {
-                let (mut cell, _) = self.seal(None, plain(RelayCmd::DROP, 0, &[])?)?;
-                self.put(ChanCmd::RELAY_EARLY, &mut cell, plain_out);
-            }
-            Step::Flood(cells) => {
-                for _ in 0..cells {
-                    self.say(None, RelayCmd::DATA, this, &[0; DATA], plain_out)?;
-                }
-            }
-            Step::Bytes(bytes) => plain_out.put_slice(&bytes),
-            Step::BelowTls(bytes) => out.then = Some(Then::BelowTls(bytes)),
-            Step::CloseTls => out.then = Some(Then::CloseTls),
-            Step::CloseTcp => out.then = Some(Then::CloseTcp),
-        }
-        Ok(())
     }
 }
 

@@ -6,7 +6,8 @@ use tor_circmgr::{BuiltCircuit, StreamRefusal};
 use tor_net::{ChannelError, CircuitError, OpenRequest, StreamEnd};
 use tor_testnet::{Misbehave, Request, Seen};
 
-use crate::support::{Client, Judge, converse, open, read_pattern, why_closed, within};
+use crate::read_pattern;
+use crate::support::{Client, Judge, converse, open, why_closed, within};
 
 #[tokio::test]
 async fn the_exit_ends_first() {

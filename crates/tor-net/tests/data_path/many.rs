@@ -7,7 +7,8 @@ use tokio::{
 };
 use tor_testnet::pattern;
 
-use crate::support::{Client, Judge, open, read_pattern, within};
+use crate::read_pattern;
+use crate::support::{Client, Judge, open, within};
 
 const MIB: usize = 1 << 20;
 

@@ -20,7 +20,7 @@ use tor_net::{
     Bootstrap, ChannelError, ChannelHandle, Channels, CircuitError, CircuitHandle, DataStream, OpenRequest,
     Opened, RelayAddress, TlsConfig,
 };
-use tor_testnet::{Network, Relay, pattern};
+use tor_testnet::{Network, Relay};
 
 /// Nothing in these tests takes nearly as long, but on a machine that is very busy.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -121,14 +121,6 @@ pub(crate) async fn converse(circuit: &CircuitHandle) {
     let mut answer = [0; 17];
     within(stream.read_exact(&mut answer)).await.unwrap();
     assert_eq!(&answer, b"is anybody there?");
-}
-
-/// Reads so many bytes of `download.N`, and then its end.
-pub(crate) async fn read_pattern(stream: &mut DataStream, length: usize) {
-    let mut got = Vec::new();
-    within(stream.read_to_end(&mut got)).await.unwrap();
-    assert_eq!(got.len(), length);
-    assert!(got.into_iter().eq(pattern(0).take(length)), "other bytes than were sent");
 }
 
 /// The channel ends, and why.
