@@ -340,3 +340,6 @@ impl ChannelTask {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,3 +100,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Splice<S> {
         this.poll_up(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;
