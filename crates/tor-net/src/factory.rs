@@ -17,7 +17,7 @@ use tor_id::{RelayIds, RsaId};
 use tor_path::{ExitNeed, GuardUse, Guards, Hop, Path, PathConfig, PathError, Selector};
 use tracing::debug;
 
-use crate::{ChannelError, Channels, CircuitError, CircuitHandle, RelayAddress, clock};
+use crate::{ChannelError, Channels, CircuitError, CircuitHandle, Phase, RelayAddress, clock};
 
 /// What the configuration says about the connections and circuits of this client.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +113,7 @@ impl RelayCircuits {
     async fn first_hop(&self, guard: &Hop) -> Result<CircuitHandle, CircuitError> {
         let address = RelayAddress { ids: guard.ids, addrs: self.reachable(guard.addrs.iter().copied()) };
         let channel = self.channels.get(&address).await?;
+        self.channels.bootstrap().reached(Phase::CircuitCreate);
         let circuit = CircuitHandle::new(&channel, self.circ_params()).await?;
         circuit.add_hop(hop_spec(guard), self.settings.build_timeout).await?;
         Ok(circuit)

@@ -55,6 +55,11 @@ impl Channels {
         Self { tls, config: Mutex::new(config), slots: Mutex::default(), bootstrap }
     }
 
+    /// Who is told how far the start has come.
+    pub(crate) fn bootstrap(&self) -> &Bootstrap {
+        &self.bootstrap
+    }
+
     /// The channel to a relay; dials where there is none that is open.
     ///
     /// # Errors
@@ -141,8 +146,10 @@ impl Channels {
         let mut plain = BytesMut::with_capacity(8 * 1024);
         let mut handshake = Handshake::start(target, clock::now(), &mut out);
         let link = loop {
-            tls.queue(&out.split())?;
-            tls.try_flush()?;
+            if !out.is_empty() {
+                tls.queue(&out.split())?;
+                tls.try_flush()?;
+            }
             match advance(handshake, &mut plain, &mut out)? {
                 Step::Done(link) => break link,
                 Step::Next(next) => handshake = next,
