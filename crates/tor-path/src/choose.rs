@@ -10,7 +10,6 @@ use tor_netdoc::RelayFlags;
 use crate::{
     ExitNeed, Guards, Hop, Path, PathConfig, PathError,
     guards::{Usage, is_guard},
-    need::ExitPolicies,
 };
 
 /// If no guard or middle goes with an exit, so many other exits are tried.
@@ -50,7 +49,11 @@ impl<'a> Selector<'a> {
         for _ in 0..MAX_EXITS {
             let Some(exit) = self.exit(need, &avoid, rng) else { break };
             match self.to_exit(&exit, need, guards, wall, rng) {
-                Ok(hops) => return Ok(Path::new(hops, ExitPolicies::of(&exit), need.is_long_lived())),
+                Ok(hops) => {
+                    let policies = exit.microdesc().map(|microdesc| (&microdesc.policy, &microdesc.policy6));
+                    let (v4, v6) = policies.map_or((None, None), |(v4, v6)| (v4.clone(), v6.clone()));
+                    return Ok(Path::exiting(hops, v4, v6, need.is_long_lived()));
+                }
                 Err(error) => {
                     first_error.get_or_insert(error);
                     avoid.push(*exit.rsa());

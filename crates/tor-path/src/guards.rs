@@ -116,31 +116,38 @@ impl Guards {
 
     /// A circuit through this guard, or a directory request to it, succeeded.
     ///
-    /// [`GuardUse::NotYet`] if it is not a primary guard and one of those may be up after all.
+    /// [`GuardUse::NotYet`] if it is not a primary guard and one of those may be up after all. Then it is not
+    /// confirmed either: it is not the one to stay with.
     pub fn succeeded(&mut self, id: &RsaId, wall: SystemTime, rng: &mut impl CryptoRng) -> GuardUse {
         let was_down = self.internet_was_likely_down(wall);
         self.last_success = Some(wall);
-        let next =
-            self.guards.iter().filter(|guard| guard.confirmed_on.is_some()).map(|g| g.confirmed_idx + 1);
-        let next = next.max().unwrap_or(0);
         let Some(guard) = self.guards.iter_mut().find(|guard| guard.rsa == *id) else {
             return GuardUse::Now;
         };
         guard.reach = Reach::default();
-        if guard.confirmed_on.is_none() {
+        if !guard.primary {
+            if was_down {
+                self.forgive(|guard| guard.primary);
+            }
+            if !self.primaries().all(|guard| guard.reach.is_failing()) {
+                return GuardUse::NotYet;
+            }
+        }
+        self.confirm(id, wall, rng);
+        GuardUse::Now
+    }
+
+    fn confirm(&mut self, id: &RsaId, wall: SystemTime, rng: &mut impl CryptoRng) {
+        let taken = self.guards.iter().filter(|guard| guard.confirmed_on.is_some());
+        let next = taken.map(|guard| guard.confirmed_idx.saturating_add(1)).max().unwrap_or(0);
+        let new = self.guards.iter_mut().find(|guard| guard.rsa == *id && guard.confirmed_on.is_none());
+        if let Some(guard) = new {
             guard.confirmed_on = Some(some_time_before(wall, sample::LIFETIME / 10, rng));
             guard.confirmed_idx = next;
             info!("New guard confirmed: {}", guard.nickname);
             self.changed = true;
             self.choose_primaries(wall);
         }
-        if self.primaries().any(|guard| guard.rsa == *id) {
-            return GuardUse::Now;
-        }
-        if was_down {
-            self.forgive(|guard| guard.primary);
-        }
-        if self.primaries().all(|guard| guard.reach.is_failing()) { GuardUse::Now } else { GuardUse::NotYet }
     }
 
     /// No channel to this guard could be opened, or it did not answer when a circuit was to be created. It is

@@ -1,6 +1,9 @@
 //! What a stream needs of the exit.
 
+use std::sync::Arc;
+
 use tor_dir::Relay;
+use tor_netdoc::PortPolicy;
 
 /// Which address families will do for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,38 +64,41 @@ impl ExitNeed {
 
     /// True if this relay's policy summaries allow it.
     pub(crate) fn allowed_by(&self, relay: &Relay<'_>) -> bool {
-        let policies = ExitPolicies::of(relay);
-        policies.allow(self)
+        let microdesc = relay.microdesc();
+        let policy = microdesc.and_then(|microdesc| microdesc.policy.as_ref());
+        let policy6 = microdesc.and_then(|microdesc| microdesc.policy6.as_ref());
+        self.allowed(policy, policy6)
+    }
+}
+
+impl ExitNeed {
+    /// True if these summaries allow it.
+    fn allowed(&self, v4: Option<&Arc<PortPolicy>>, v6: Option<&Arc<PortPolicy>>) -> bool {
+        let allows =
+            |policy: Option<&Arc<PortPolicy>>, port| policy.is_some_and(|policy| policy.allows(port));
+        match *self {
+            // Port 0 is refused everywhere (C Tor bug 41292).
+            Self::Connect { port: 0, .. } => false,
+            Self::Connect { port, family: Family::Any | Family::V4, .. } => allows(v4, port),
+            Self::Connect { port, family: Family::V6, .. } => allows(v6, port),
+            Self::Resolve => [v4, v6].into_iter().flatten().any(|policy| !policy.rejects_all()),
+        }
     }
 }
 
 /// What an exit's policy summaries say; kept with the path, so that a circuit can be asked later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ExitPolicies {
-    v4: Option<std::sync::Arc<tor_netdoc::PortPolicy>>,
-    v6: Option<std::sync::Arc<tor_netdoc::PortPolicy>>,
+    v4: Option<Arc<PortPolicy>>,
+    v6: Option<Arc<PortPolicy>>,
 }
 
 impl ExitPolicies {
-    pub(crate) fn of(relay: &Relay<'_>) -> Self {
-        let microdesc = relay.microdesc();
-        Self {
-            v4: microdesc.and_then(|microdesc| microdesc.policy.clone()),
-            v6: microdesc.and_then(|microdesc| microdesc.policy6.clone()),
-        }
+    pub(crate) const fn new(v4: Option<Arc<PortPolicy>>, v6: Option<Arc<PortPolicy>>) -> Self {
+        Self { v4, v6 }
     }
 
     pub(crate) fn allow(&self, need: &ExitNeed) -> bool {
-        let v4 = |port| self.v4.as_ref().is_some_and(|policy| policy.allows(port));
-        let v6 = |port| self.v6.as_ref().is_some_and(|policy| policy.allows(port));
-        match *need {
-            // Port 0 is refused everywhere (C Tor bug 41292).
-            ExitNeed::Connect { port: 0, .. } => false,
-            ExitNeed::Connect { port, family: Family::Any | Family::V4, .. } => v4(port),
-            ExitNeed::Connect { port, family: Family::V6, .. } => v6(port),
-            ExitNeed::Resolve => {
-                [&self.v4, &self.v6].into_iter().flatten().any(|policy| !policy.rejects_all())
-            }
-        }
+        need.allowed(self.v4.as_ref(), self.v6.as_ref())
     }
 }

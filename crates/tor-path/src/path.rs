@@ -1,10 +1,10 @@
 //! A chosen path: all that is needed to build the circuit, and to ask later what it serves.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use tor_dir::Relay;
 use tor_id::RelayIds;
-use tor_netdoc::{Nickname, Protocol};
+use tor_netdoc::{Nickname, PortPolicy, Protocol};
 
 use crate::need::{ExitNeed, ExitPolicies};
 
@@ -48,9 +48,15 @@ impl Hop {
 }
 
 impl Path {
-    /// A path that ends at an exit with these policies.
-    pub(crate) fn new(hops: [Hop; 3], policies: ExitPolicies, long_lived: bool) -> Self {
-        Self { hops: hops.into(), policies: Some(policies), long_lived }
+    /// A path that ends at an exit with these policy summaries, IPv4's and IPv6's. `long_lived`: its relays are
+    /// stable enough for streams that live long.
+    pub fn exiting(
+        hops: [Hop; 3],
+        policy: Option<Arc<PortPolicy>>,
+        policy6: Option<Arc<PortPolicy>>,
+        long_lived: bool,
+    ) -> Self {
+        Self { hops: hops.into(), policies: Some(ExitPolicies::new(policy, policy6)), long_lived }
     }
 
     /// A path of these hops that serves no stream to the outside.

@@ -65,7 +65,7 @@ impl Guards {
                     Some(guard) => read.push(guard),
                     None => {}
                 },
-                Some(_) => others.push(rest.trim().to_owned()),
+                Some(_) => others.push(rest.trim_ascii().to_owned()),
             }
         }
         // A stable sort: guards without an index stay in the order of the file, at the end.
