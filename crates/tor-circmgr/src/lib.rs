@@ -23,6 +23,11 @@ mod open;
 mod pool;
 mod refusals;
 
+#[cfg(test)]
+mod testnet;
+#[cfg(test)]
+mod tests;
+
 use std::future::Future;
 
 use tor_id::RsaId;

@@ -149,8 +149,7 @@ impl<C: BuiltCircuit> Pool<C> {
             .iter_mut()
             .filter(|(_, open)| !open.retired && open.circuit.is_open() && fits(&open.path))
             .filter(|(_, open)| open.owner.admits(wish.key, now, dirtiness));
-        // The one that this key dirtied last; without one the newest.
-        if let Some((slot, open)) = usable.max_by_key(|(slot, open)| (open.owner.dirty_since(), **slot)) {
+        if let Some((slot, open)) = usable.max_by_key(|(slot, open)| (open.owner.rank(wish.key), **slot)) {
             let was_clean = open.owner.take(wish.key, now);
             let exit = open.path.exit().map(|exit| exit.ids.rsa);
             return Choice::Use(Chosen { slot: *slot, exit, circuit: open.circuit.clone(), was_clean });
@@ -331,10 +330,13 @@ impl Owner {
         }
     }
 
-    const fn dirty_since(&self) -> Option<Instant> {
+    /// Of those that may be used, the one that this key dirtied last comes first, then one that was built for it,
+    /// then the newest.
+    fn rank(&self, wants: &IsolationKey) -> (Option<Instant>, bool) {
         match self {
-            Self::Anyone | Self::Reserved(..) => None,
-            Self::Dirty { since, .. } => Some(*since),
+            Self::Anyone => (None, false),
+            Self::Reserved(key, _) => (None, key == wants),
+            Self::Dirty { since, .. } => (Some(*since), true),
         }
     }
 
