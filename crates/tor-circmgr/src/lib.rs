@@ -9,11 +9,25 @@
 //! whoever owns the tasks drives [`CircMgr::run`].
 //!
 //! ```
-//! use tor_circmgr::IsolationKey;
+//! use tor_circmgr::{BuiltCircuit, CircMgr, CircuitFactory, ConnectError, IsolationKey};
+//! use tor_path::ExitNeed;
 //!
-//! let alice = IsolationKey { socks_auth: Some((b"alice".to_vec(), b"1".to_vec())), ..IsolationKey::default() };
-//! let bob = IsolationKey { socks_auth: Some((b"bob".to_vec(), b"1".to_vec())), ..IsolationKey::default() };
-//! assert_ne!(alice, bob); // so they never share a circuit
+//! /// A stream to port 443 that shares its circuit with streams of the same SOCKS user only.
+//! async fn open<F: CircuitFactory>(
+//!     circuits: &CircMgr<F>,
+//!     request: &<F::Circuit as BuiltCircuit>::Request,
+//!     user: &str,
+//! ) -> Result<<F::Circuit as BuiltCircuit>::Stream, ConnectError> {
+//!     let socks_auth = Some((user.as_bytes().to_vec(), Vec::new()));
+//!     let key = IsolationKey { socks_auth, ..IsolationKey::default() };
+//!     circuits.open(request, &ExitNeed::port(443), &key, false).await
+//! }
+//!
+//! let key = |user: &str| IsolationKey {
+//!     socks_auth: Some((user.as_bytes().to_vec(), Vec::new())),
+//!     ..IsolationKey::default()
+//! };
+//! assert_ne!(key("alice"), key("bob")); // so they never share a circuit
 //! ```
 
 mod backoff;
