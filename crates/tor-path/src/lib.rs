@@ -5,10 +5,38 @@
 //! the same relay, of one family, or in one subnet.
 //!
 //! ```
-//! use tor_path::{ExitNeed, Family};
-//!
+//! use tor_path::{ExitNeed, Family, Guards, PathConfig, Selector};
+//! # use std::time::{Duration, Instant, SystemTime};
+//! # use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+//! # use tor_dir::{DirConfig, DirFile, DirServer, DirState, DirStore, MemoryStore, Moment};
+//! # let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../tor-dir/testdata/private-network/");
+//! # let file = |name: &str| std::fs::read(format!("{dir}{name}"));
+//! # let authorities = String::from_utf8(file("authorities.txt")?)?;
+//! # let authorities = authorities.lines().filter_map(|line| DirServer::parse_authority(line).ok()?.v3_ident());
+//! # let mut store = MemoryStore::new();
+//! # store.replace(DirFile::Certs, &file("certs.txt")?)?;
+//! # store.replace(DirFile::Consensus, &file("consensus-1.txt")?)?;
+//! # store.replace(DirFile::Microdescs, &file("cached-microdescs.txt")?)?;
+//! # let mut rng = ChaCha8Rng::seed_from_u64(1);
+//! # let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_404_360);
+//! # #[expect(clippy::disallowed_methods, reason = "an example is an edge")]
+//! # let at = Moment { now: Instant::now(), wall };
+//! # let network = DirConfig::new(authorities.collect(), tor_netdoc::NetworkKind::Testing);
+//! # let mut state = DirState::new(network, at.now);
+//! # state.load(at, &mut store, &mut rng);
+//! # let view = state.view(wall).ok_or("the network is known")?;
+//! // A private network, whose relays share a subnet; the record of guards is empty.
+//! let config = PathConfig { distinct_subnets: false, ..PathConfig::default() };
+//! let mut guards = Guards::default();
 //! let need = ExitNeed::connect(443, Family::Any);
-//! assert_eq!(need.predicts(), Some(ExitNeed::port(443)));
+//! let path = Selector::new(view, config).path(&need, &[], &mut guards, wall, &mut rng)?;
+//! assert_eq!(path.hops().len(), 3);
+//! assert!(path.serves(&need));
+//!
+//! // The guard is one of those that are kept from now on.
+//! let guard = path.guard().ok_or("a path has a guard")?;
+//! assert!(guards.to_text().contains(&format!("nickname={} ", guard.nickname)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! Rules only: the caller brings the network view, the time and the dice, and keeps the guards' record on disk.
