@@ -20,7 +20,7 @@ use rand_core::CryptoRng;
 use tor_dir::{Param, Relay};
 use tor_id::RsaId;
 use tor_netdoc::Nickname;
-use tracing::{debug, info};
+use tracing::debug;
 
 use crate::Selector;
 
@@ -144,7 +144,7 @@ impl Guards {
         if let Some(guard) = new {
             guard.confirmed_on = Some(some_time_before(wall, sample::LIFETIME / 10, rng));
             guard.confirmed_idx = next;
-            info!("New guard confirmed: {}", guard.nickname);
+            debug!("New guard confirmed: {}", guard.nickname);
             self.changed = true;
             self.choose_primaries(wall);
         }
@@ -205,7 +205,7 @@ impl Guards {
             // All are down. Most likely it is us: begin with the first again.
             let down = |guard: &Guard| !guard.is_up(wall) && relay(guard).is_some();
             if self.guards.iter().any(down) {
-                info!("No guard can be reached; trying all again");
+                debug!("No guard can be reached; trying all again");
                 self.forgive(|_| true);
             }
             return None;

@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use tor_dir::{NetworkView, Param, Relay, Role};
 use tor_id::RsaId;
 use tor_netdoc::RelayFlags;
-use tracing::info;
+use tracing::debug;
 
 use super::{DAY, Guard, Guards, INTERNET_LIKELY_DOWN, some_time_before};
 use crate::{PathConfig, Selector, config::days};
@@ -126,7 +126,7 @@ impl Guards {
                 None => older(guard.sampled_on, lifetime),
             };
             if gone || served {
-                info!("Guard forgotten: {}", guard.nickname);
+                debug!("Guard forgotten: {}", guard.nickname);
             }
             !gone && !served
         });
