@@ -34,6 +34,8 @@ pub struct Timing {
     pub socks_timeout: Duration,
     /// How long one exit may take to answer (`CircuitStreamTimeout`); `None`: 10 s, later 15 s.
     pub stream_timeout: Option<Duration>,
+    /// Whether circuits are built before they are asked for (not under `__DisablePredictedCircuits`).
+    pub predict: bool,
 }
 
 impl Default for Timing {
@@ -42,6 +44,7 @@ impl Default for Timing {
             dirtiness: Duration::from_secs(600),
             socks_timeout: Duration::from_secs(120),
             stream_timeout: None,
+            predict: true,
         }
     }
 }
@@ -158,7 +161,9 @@ impl<F: CircuitFactory> CircMgr<F> {
             // Before looking, so that what changes in between is not missed.
             let changed = self.changed.notified();
             let avoided = self.avoided(strictness, wish, avoid);
-            self.pool().predict(wish.need, Instant::now());
+            if self.timing.predict {
+                self.pool().predict(wish.need, Instant::now());
+            }
             match self.choose(wish, &avoided) {
                 Choice::Use(chosen) => {
                     if chosen.was_clean {

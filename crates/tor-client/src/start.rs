@@ -242,6 +242,8 @@ fn circuit_settings(config: &Config) -> CircuitSettings {
             entry_guards: config.guards.entry,
             directory_guards: config.guards.directory,
             paths_needed: config.circuits.paths_needed,
+            entry_by_ipv4: config.link.use_ipv4,
+            entry_by_ipv6: config.link.use_ipv6,
             ..PathConfig::default()
         },
         build_timeout: config.circuits.build_timeout.unwrap_or(BUILD_TIMEOUT),
@@ -256,5 +258,6 @@ fn timing(config: &Config) -> Timing {
         dirtiness: config.circuits.max_dirtiness,
         socks_timeout: config.socks.timeout,
         stream_timeout: config.circuits.stream_timeout,
+        predict: !config.circuits.disable_predicted,
     }
 }
