@@ -42,11 +42,14 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! Left out on purpose: links between relays, and documents about them.
+//! [`Documents`] are what a directory of such relays serves: a consensus, microdescriptors, certificates.
+//!
+//! Left out on purpose: links between relays.
 
 mod certs;
 mod circuit;
 mod connection;
+pub mod documents;
 mod identity;
 mod relay;
 mod script;
@@ -55,6 +58,7 @@ mod stream;
 mod tls;
 
 pub use certs::CertPlan;
+pub use documents::{Authorities, Documents};
 pub use identity::{Identity, Network};
 pub use relay::{DirectoryFn, Relay, Seen};
 pub use script::{Edit, Misbehave, OnCircuit, OnStream, Reply, Request, Step};

@@ -15,7 +15,7 @@ use tor_cell::{CircId, DestroyReason, EndReason, frame::ChanCmd};
 use tor_id::LinkSpec;
 use tracing::debug;
 
-use crate::{Identity, Misbehave, Network, connection, tls::RelayTls};
+use crate::{Identity, Misbehave, Network, connection, documents::not_found, tls::RelayTls};
 
 /// What answers a directory request: its head in, the whole HTTP answer out.
 pub type DirectoryFn = Arc<dyn Fn(&str) -> Vec<u8> + Send + Sync>;
@@ -190,8 +190,4 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         });
         while connections.try_join_next().is_some() {}
     }
-}
-
-fn not_found() -> Vec<u8> {
-    b"HTTP/1.0 404 Not found\r\n\r\n".to_vec()
 }
