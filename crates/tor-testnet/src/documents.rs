@@ -184,6 +184,7 @@ impl Documents {
     /// If the documents can't be signed.
     pub fn answer(&self, request: &str) -> io::Result<Vec<u8>> {
         let path = request.split_ascii_whitespace().nth(1).unwrap_or_default();
+        let path = path.strip_suffix(".z").unwrap_or(path);
         let body = if path.starts_with("/tor/status-vote/current/consensus-microdesc") {
             self.consensus(0)?
         } else if path.starts_with("/tor/keys/") {

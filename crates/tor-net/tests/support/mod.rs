@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The relays of all tests: making their keys takes a while.
 pub(crate) fn network() -> &'static Network {
-    static NETWORK: LazyLock<Network> = LazyLock::new(|| Network::new(3).unwrap());
+    static NETWORK: LazyLock<Network> = LazyLock::new(|| Network::new(4).unwrap());
     &NETWORK
 }
 
