@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tor_cell::relay::RelayCmd;
 use tor_circ::{CircError, CircParams, HopIndex, SendmeError};
 use tor_circmgr::BuiltCircuit;
-use tor_net::{CircuitError, CircuitHandle};
+use tor_net::CircuitHandle;
 use tor_stream::StreamError;
 use tor_testnet::{Edit, Misbehave, Reply, Request, Step};
 
@@ -86,9 +86,9 @@ async fn a_sendme_too_many() {
     }
 }
 
-/// The right answer to the first 100 cells, given twice.
+/// 150 cells were sent, and their one SENDME has come.
 #[tokio::test]
-async fn a_sendme_that_comes_twice() {
+async fn a_sendme_after_the_one_that_was_due() {
     let scene = Scene::new().await;
     let mut echo = open(&scene.victim, format!("upload.{ONE_SENDME}")).await.unwrap();
     within(echo.write_all(&[1; ONE_SENDME])).await.unwrap();
@@ -148,9 +148,6 @@ async fn a_stream_that_is_not_read_holds_up_no_other() {
     got.clear();
     within(idle.read_to_end(&mut got)).await.unwrap();
     assert_eq!(got.len(), 1_000_000);
-    assert!(!matches!(
-        tokio::time::timeout(std::time::Duration::ZERO, circuit.closed()).await,
-        Ok(CircuitError::Stream(_))
-    ));
+    assert!(circuit.is_open());
     client.goes_on().await;
 }
