@@ -156,3 +156,58 @@ impl Visit for Fields<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logged(sinks: &[(Level, Level)], log: impl FnOnce()) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = (0..sinks.len()).map(|index| dir.path().join(index.to_string())).collect();
+        let outputs = sinks.iter().zip(&paths).map(|((least, most), path)| Output {
+            least: *least,
+            most: *most,
+            writer: Writer::File(Mutex::new(File::create(path).unwrap())),
+        });
+        let layer = CTorForm { outputs: outputs.collect(), granularity_ms: 1000 };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
+        paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_line_has_c_tors_form() {
+        let log = logged(&[(Level::INFO, Level::ERROR)], || {
+            tracing::info!(relay = 7, "Bootstrapped {}% (done): Done", 100);
+        });
+        let line = log[0].strip_suffix('\n').unwrap();
+        // `Nov 22 12:27:16.000`: what nyx and stem parse.
+        let (time, rest) = line.split_at("Nov 22 12:27:16.000".len());
+        assert!(time.ends_with(".000"), "times are rounded down to LogTimeGranularity: {time}");
+        assert!(jiff::fmt::strtime::parse("%b %d %H:%M:%S", time.trim_end_matches(".000")).is_ok(), "{time}");
+        assert_eq!(rest, " [notice] Bootstrapped 100% (done): Done relay=7");
+    }
+
+    #[test]
+    fn each_log_line_gets_its_severities() {
+        let log = logged(&[(Level::INFO, Level::ERROR), (Level::TRACE, Level::DEBUG)], || {
+            tracing::error!("one");
+            tracing::warn!("two");
+            tracing::info!("three");
+            tracing::debug!("four");
+            tracing::trace!("five");
+        });
+        let severities = |text: &str| -> Vec<String> {
+            text.lines().map(|line| line.split(' ').nth(3).unwrap().to_owned()).collect()
+        };
+        assert_eq!(severities(&log[0]), ["[err]", "[warn]", "[notice]"]);
+        assert_eq!(severities(&log[1]), ["[info]", "[debug]"]);
+    }
+
+    #[test]
+    fn one_event_is_one_line() {
+        let log = logged(&[(Level::INFO, Level::ERROR)], || {
+            tracing::info!(said = "a\r\nNov 22 00:00:00.000 [err] forged", "A relay says:");
+        });
+        assert_eq!(log[0].lines().count(), 1, "{:?}", log[0]);
+    }
+}

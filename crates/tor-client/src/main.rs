@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tor_client::{Client, Config, log};
 use tor_config::{
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
 
 /// One thread: what one thread does needs no hand-over, and the bytes stay in its caches.
 fn run(config: Config) -> ExitCode {
+    raise_file_limit();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(failed) => return fail(&format!("can't start: {failed}")),
@@ -91,6 +93,16 @@ fn run(config: Config) -> ExitCode {
     // What still runs on blocking threads (a document being read) is of no more use.
     runtime.shutdown_background();
     code
+}
+
+/// Each application's connection is an open file, and the limit that a shell gives is often 1024: takes as many as
+/// the system allows.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: limit.maximum, ..limit };
+    if let Err(failed) = setrlimit(Resource::Nofile, most) {
+        tracing::debug!("The limit on open files stays: {failed}");
+    }
 }
 
 async fn serve(config: Config) -> ExitCode {
@@ -141,6 +153,8 @@ struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
+    user1: Signal,
+    user2: Signal,
 }
 
 impl Signals {
@@ -149,6 +163,8 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -160,6 +176,11 @@ impl Signals {
                 _ = self.terminate.recv() => return info!("Catching signal TERM, exiting cleanly."),
                 _ = self.hang_up.recv() => {
                     warn!("Received reload signal (hup). This version reads its configuration only when it starts.");
+                }
+                // What they ask for is left out; without an answer here, they would end the process.
+                _ = self.user1.recv() => warn!("Received signal USR1. This version has no statistics to log."),
+                _ = self.user2.recv() => {
+                    warn!("Received signal USR2. This version's log levels are set only when it starts.");
                 }
             }
         }

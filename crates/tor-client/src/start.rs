@@ -93,7 +93,7 @@ pub(crate) async fn start(config: Config) -> Result<Client, StartError> {
     let (authorities, fallbacks) = directory_servers(&config)?;
     let state = StateFile::open(&config.storage.data).map_err(storage(&config.storage.data))?;
     let store = DiskStore::open(&config.storage.cache).map_err(storage(&config.storage.cache))?;
-    let (guards, errors) = state.load_guards().map_err(storage(&config.storage.data))?;
+    let (guards, errors) = state.load_guards().map_err(storage(&config.storage.data.join("state")))?;
     errors.iter().for_each(|error| warn!("{error}"));
 
     let bootstrap = Arc::new(Bootstrap::new());

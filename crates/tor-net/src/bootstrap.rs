@@ -1,9 +1,18 @@
 //! How far the start has come, in C Tor's words. <https://spec.torproject.org/control-spec/replies.html#bootstrap-phase>
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use tokio::sync::watch;
-use tracing::info;
+use tor_id::RelayIds;
+use tracing::{debug, info, warn};
+
+use crate::ChannelError;
 
 /// A step of the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +51,8 @@ pub(crate) enum LinkStep {
 #[derive(Debug)]
 pub struct Bootstrap {
     at: Mutex<Option<(u8, Phase)>>,
+    /// Connections to relays that failed before the first circuit.
+    problems: AtomicU32,
     done: watch::Sender<bool>,
 }
 
@@ -76,7 +87,7 @@ impl Phase {
 impl Bootstrap {
     /// Nothing has happened yet.
     pub fn new() -> Self {
-        Self { at: Mutex::new(None), done: watch::channel(false).0 }
+        Self { at: Mutex::new(None), problems: AtomicU32::new(0), done: watch::channel(false).0 }
     }
 
     /// The start has come to this step. Steps that were passed already are not news.
@@ -101,6 +112,23 @@ impl Bootstrap {
             (LinkStep::Handshaking, true) => Phase::ApHandshake,
             (LinkStep::Open, true) => Phase::ApHandshakeDone,
         });
+    }
+
+    /// A relay can't be reached. A few are down in any network; if it goes on, the user should know.
+    pub(crate) fn problem(&self, relay: &RelayIds, addr: Option<SocketAddr>, error: &ChannelError) {
+        let Some((percent, phase)) = self.progress().filter(|(_, phase)| *phase < Phase::Done) else {
+            return;
+        };
+        let count = self.problems.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let (_, tag, summary) = phase.words();
+        let worth_a_warning = is_worth_a_warning(count);
+        let recommendation = if worth_a_warning { "warn" } else { "ignore" };
+        let addr = addr.map_or_else(|| "no address".to_owned(), |addr| addr.to_string());
+        let line = format!(
+            "Problem bootstrapping. Stuck at {percent}% ({tag}): {summary}. ({error}; count {count}; \
+             recommendation {recommendation}; host {relay} at {addr})"
+        );
+        if worth_a_warning { warn!("{line}") } else { debug!("{line}") }
     }
 
     /// How far it is: percent and step.
@@ -134,6 +162,12 @@ impl Bootstrap {
     }
 }
 
+/// C Tor warns at the tenth failure and at each after that. We try fewer relays at once, so we warn sooner; and ever
+/// more rarely, so that a night without network does not fill the log.
+const fn is_worth_a_warning(count: u32) -> bool {
+    count >= 4 && count.is_power_of_two()
+}
+
 impl Default for Bootstrap {
     fn default() -> Self {
         Self::new()
@@ -143,6 +177,12 @@ impl Default for Bootstrap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_that_stays_away_is_told_a_few_times() {
+        let told: Vec<_> = (1..=100).filter(|count| is_worth_a_warning(*count)).collect();
+        assert_eq!(told, [4, 8, 16, 32, 64]);
+    }
 
     #[test]
     fn progress_never_goes_back() {

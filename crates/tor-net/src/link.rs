@@ -91,6 +91,7 @@ impl Channels {
                 Ok(channel)
             }
             Err(error) => {
+                self.bootstrap.problem(&relay.ids, relay.addrs.first().copied(), &error);
                 state.error = Some(error.clone());
                 Err(error)
             }

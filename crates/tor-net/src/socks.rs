@@ -1,6 +1,7 @@
 //! The SOCKS ports: accept, understand, find a circuit, join the two.
 
 use std::{
+    collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::PathBuf,
@@ -32,6 +33,8 @@ const MAX_CLIENTS: usize = 4096;
 const MAX_EARLY: usize = 64 * 1024;
 /// How often "your application leaks names" is said.
 const UNSAFE_EVERY: Duration = Duration::from_secs(5);
+/// How often other complaints about applications are said, each for itself: a page load brings dozens at once.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// What is behind all SOCKS ports.
 #[derive(Debug)]
@@ -42,6 +45,15 @@ pub struct SocksDoor {
     /// Shown addresses are scrubbed unless this is false (`SafeLogging`).
     safe_logging: bool,
     unsafe_said: Mutex<Option<Instant>>,
+    complained: Mutex<BTreeMap<Complaint, Instant>>,
+}
+
+/// What is complained about only so often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Complaint {
+    Accept,
+    TooMany,
+    NotSocks,
 }
 
 /// An open SOCKS port.
@@ -67,7 +79,14 @@ impl SocksDoor {
         long_lived_ports: Vec<u16>,
         safe_logging: bool,
     ) -> Self {
-        Self { manager, config, long_lived_ports, safe_logging, unsafe_said: Mutex::new(None) }
+        Self {
+            manager,
+            config,
+            long_lived_ports,
+            safe_logging,
+            unsafe_said: Mutex::new(None),
+            complained: Mutex::new(BTreeMap::new()),
+        }
     }
 
     /// Opens a port. Ports get different session groups unless they say otherwise.
@@ -90,6 +109,15 @@ impl SocksDoor {
             .and_then(|group| i32::try_from(group).ok())
             .unwrap_or_else(|| NEXT_GROUP.fetch_sub(1, Ordering::Relaxed));
         Ok(SocksPort { door: Arc::clone(self), settings, session_group, socket })
+    }
+}
+
+/// The file of a Unix socket goes with it: a program that finds one expects somebody behind it.
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            let _gone_already = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -120,7 +148,9 @@ impl SocksPort {
                 Ok(client) => client,
                 Err(error) => {
                     // Out of file descriptors, most likely: give some back first.
-                    warn!("Can't accept a SOCKS connection: {error}");
+                    if port.door.may_complain(Complaint::Accept) {
+                        warn!("Can't accept a SOCKS connection: {error}");
+                    }
                     tokio::time::sleep(Duration::from_millis(200)).await;
                     continue;
                 }
@@ -133,7 +163,12 @@ impl SocksPort {
             }
             if clients.fetch_add(1, Ordering::Relaxed) >= MAX_CLIENTS {
                 clients.fetch_sub(1, Ordering::Relaxed);
-                warn!("Too many SOCKS connections; refusing one");
+                if port.door.may_complain(Complaint::TooMany) {
+                    warn!(
+                        "There are {MAX_CLIENTS} SOCKS connections on {} already; refusing others.",
+                        port.local_name()
+                    );
+                }
                 continue;
             }
             let (port, clients) = (Arc::clone(&port), Arc::clone(&clients));
@@ -217,11 +252,7 @@ impl SocksPort {
                 Ok(Step::Done(request)) => return Ok(request),
                 Ok(Step::More(next)) => handshake = next,
                 Err(error) => {
-                    if error == SocksError::Http {
-                        warn!(
-                            "Socks version 71 not recognized. (This port is not an HTTP proxy; did you want to use HTTPTunnelPort?)"
-                        );
-                    }
+                    self.door.say_not_socks(error);
                     app.shutdown().await?;
                     return Err(io::Error::new(io::ErrorKind::InvalidData, error));
                 }
@@ -415,6 +446,30 @@ impl SocksDoor {
     /// An address as the log may show it.
     fn shown(&self, address: &IpAddr) -> String {
         if self.safe_logging { Sensitive::new(address).to_string() } else { address.to_string() }
+    }
+
+    /// True if nothing of this kind was said for a while.
+    fn may_complain(&self, about: Complaint) -> bool {
+        let now = clock::now();
+        let mut said = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = said.get(&about).is_none_or(|said| now >= *said + COMPLAIN_EVERY);
+        if due {
+            said.insert(about, now);
+        }
+        due
+    }
+
+    fn say_not_socks(&self, error: SocksError) {
+        match error {
+            SocksError::Http if self.may_complain(Complaint::NotSocks) => warn!(
+                "Socks version 71 not recognized. (This port is not an HTTP proxy; did you want to use HTTPTunnelPort?)"
+            ),
+            SocksError::Version(version) if self.may_complain(Complaint::NotSocks) => {
+                warn!("Socks version {version} not recognized. (This port speaks SOCKS 4, 4a and 5 only.)");
+            }
+            // The end of the connection is logged along with the error.
+            _ => {}
+        }
     }
 
     fn say_unsafe(&self, request: &Request) {

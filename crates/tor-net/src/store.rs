@@ -92,9 +92,8 @@ impl StateFile {
     pub fn save_guards(&self, lines: &str) -> io::Result<()> {
         let old = self.read()?;
         let mut text = String::from("# Tor state file. Changes made while the client runs are lost.\n");
-        for line in
-            old.lines().filter(|line| !line.starts_with("Guard in=default ") && !line.starts_with('#'))
-        {
+        let ours = |line: &str| line.starts_with("Guard in=default ") || line.starts_with('#');
+        for line in old.lines().filter(|line| is_state_line(line) && !ours(line)) {
             text.push_str(line);
             text.push('\n');
         }
@@ -109,6 +108,14 @@ impl StateFile {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A keyword, and maybe a value. What is left of a file that was destroyed is not kept for ever.
+fn is_state_line(line: &str) -> bool {
+    let keyword = line.split(' ').next().unwrap_or_default();
+    !keyword.is_empty()
+        && keyword.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+        && !line.contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER)
 }
 
 fn make_private(directory: &Path) -> io::Result<()> {
@@ -153,6 +160,18 @@ mod tests {
         let text = fs::read_to_string(dir.path().join("state")).unwrap();
         let lines: Vec<_> = text.lines().skip(1).collect();
         assert_eq!(lines, ["TotalBuildTimes 5", "Guard in=bridges y", "Guard in=default rsa_id=z"]);
+    }
+
+    #[test]
+    fn a_destroyed_state_file_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("state"), b"\x00\xff\x13Guard\n%&/(\n\nDormant\xfe 0\nDormant 0\n")
+            .unwrap();
+        let state = StateFile::open(dir.path()).unwrap();
+        assert_eq!(state.load_guards().unwrap().0.iter().count(), 0);
+        state.save_guards("").unwrap();
+        let text = fs::read_to_string(dir.path().join("state")).unwrap();
+        assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), ["Dormant 0"]);
     }
 
     #[test]

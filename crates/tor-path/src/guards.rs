@@ -20,7 +20,7 @@ use rand_core::CryptoRng;
 use tor_dir::{Param, Relay};
 use tor_id::RsaId;
 use tor_netdoc::Nickname;
-use tracing::debug;
+use tracing::{debug, info};
 
 use crate::Selector;
 
@@ -89,6 +89,8 @@ pub struct Guards {
     primaries_wanted: usize,
     /// Since when a primary guard can't be used for want of its microdescriptor.
     awaiting_descriptor: Option<SystemTime>,
+    /// It was said that none can be reached, and none has answered since.
+    said_unreachable: bool,
 }
 
 /// What a guard is wanted for.
@@ -121,6 +123,7 @@ impl Guards {
     pub fn succeeded(&mut self, id: &RsaId, wall: SystemTime, rng: &mut impl CryptoRng) -> GuardUse {
         let was_down = self.internet_was_likely_down(wall);
         self.last_success = Some(wall);
+        self.said_unreachable = false;
         let Some(guard) = self.guards.iter_mut().find(|guard| guard.rsa == *id) else {
             return GuardUse::Now;
         };
@@ -205,7 +208,14 @@ impl Guards {
             // All are down. Most likely it is us: begin with the first again.
             let down = |guard: &Guard| !guard.is_up(wall) && relay(guard).is_some();
             if self.guards.iter().any(down) {
-                debug!("No guard can be reached; trying all again");
+                // The user hears of it once, however long it lasts.
+                if std::mem::replace(&mut self.said_unreachable, true) {
+                    debug!("No guard can be reached; trying all again");
+                } else {
+                    info!(
+                        "No guard can be reached, as when the internet is gone. Trying all again until one answers."
+                    );
+                }
                 self.forgive(|_| true);
             }
             return None;

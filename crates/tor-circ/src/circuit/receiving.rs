@@ -43,7 +43,7 @@ impl Circuit {
 
     fn on_destroy<'a>(&mut self, body: &CellBody) -> Result<Event<'a>, CircError> {
         let Destroy { reason } = Destroy::decode(body).map_err(malformed_cell)?;
-        tracing::debug!(circ = %self.id, %reason, "destroyed by the first hop");
+        tracing::trace!(circ = %self.id, %reason, "destroyed by the first hop");
         self.state = State::Closed;
         Ok(Event::Destroyed { reason })
     }
@@ -74,7 +74,7 @@ impl Circuit {
         }
         let keys = awaited.handshake.finish(reply).map_err(|error| CircError::Handshake { hop, error })?;
         self.hops.push(Hop::new(&keys, &mut self.padding));
-        tracing::debug!(circ = %self.id, %hop, "extended");
+        tracing::trace!(circ = %self.id, %hop, "extended");
         Ok(Event::Extended { hop })
     }
 
