@@ -1,5 +1,7 @@
 //! The program as a shell sees it: what it prints, and how it exits. No network is needed: nothing here gets so far.
 
+#![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
+
 use std::{
     fs,
     io::{BufRead, BufReader, Write},

@@ -459,16 +459,25 @@ impl SocksDoor {
         due
     }
 
+    /// Anything else that is wrong is logged along with the end of the connection.
     fn say_not_socks(&self, error: SocksError) {
-        match error {
-            SocksError::Http if self.may_complain(Complaint::NotSocks) => warn!(
-                "Socks version 71 not recognized. (This port is not an HTTP proxy; did you want to use HTTPTunnelPort?)"
-            ),
-            SocksError::Version(version) if self.may_complain(Complaint::NotSocks) => {
-                warn!("Socks version {version} not recognized. (This port speaks SOCKS 4, 4a and 5 only.)");
-            }
-            // The end of the connection is logged along with the error.
-            _ => {}
+        let (version, hint) = match error {
+            SocksError::Http => (71, "This port is not an HTTP proxy; did you want to use HTTPTunnelPort?"),
+            SocksError::Version(version) => (version, "This port speaks SOCKS 4, 4a and 5 only."),
+            SocksError::Confused
+            | SocksError::TooLong
+            | SocksError::NoMethod
+            | SocksError::ExtendedParameters
+            | SocksError::Command(_)
+            | SocksError::AddressType(_)
+            | SocksError::NotAnAddress
+            | SocksError::Hostname
+            | SocksError::ZeroAddress
+            | SocksError::ZeroPort
+            | _ => return,
+        };
+        if self.may_complain(Complaint::NotSocks) {
+            warn!("Socks version {version} not recognized. ({hint})");
         }
     }
 
