@@ -121,6 +121,12 @@ impl<F: CircuitFactory> CircMgr<F> {
         self.stock.notify_one();
     }
 
+    /// There are other paths than a moment ago: whoever waits for one should look at once.
+    pub fn network_changed(&self) {
+        self.changed.notify_waiters();
+        self.stock.notify_one();
+    }
+
     /// Gives new streams none of the circuits that exist or are being built, and closes those without streams.
     pub fn retire_all(&self) {
         self.pool().retire_all();

@@ -59,6 +59,26 @@ async fn equal_keys_share_and_others_never_do() {
     net.assert_isolated();
 }
 
+/// The first view of the network used to be noticed at the next sweep only: most of a second of each cold start.
+#[tokio::test(start_paused = true)]
+async fn a_view_that_comes_is_used_at_once() {
+    let net = friendly(1);
+    net.state().no_path = Some(PathError::NoView);
+    let manager = net.manager();
+    drive(&manager, async {
+        let start = Instant::now();
+        let view = async {
+            sleep(Duration::from_millis(100)).await;
+            net.state().no_path = None;
+            manager.network_changed();
+        };
+        let (stream, ()) = tokio::join!(open(&manager, 1), view);
+        assert!(stream.is_ok());
+        assert!(start.elapsed() < Duration::from_millis(700), "{:?}", start.elapsed());
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_part_of_the_key_isolates() {
     let net = friendly(1);

@@ -245,6 +245,7 @@ impl Directory {
         let padding =
             view.as_ref().map(|view| tor_chan::PaddingParams::from_consensus(|name| view.params().get(name)));
         self.view.send_replace(view);
+        self.manager.network_changed();
         if let Some(padding) = padding {
             let channels = Arc::clone(&self.channels);
             clock::spawn(async move { channels.set_padding(padding).await });
