@@ -22,6 +22,26 @@
 //! # Ok(()) }
 //! ```
 //!
+//! How far it has come, it says at any time:
+//!
+//! ```
+//! use tor_client::{Client, Config, Phase};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let directory = std::env::temp_dir().join(format!("tor-client-example-{}", std::process::id()));
+//! let mut config = Config::default();
+//! config.storage.data = directory.clone();
+//! config.storage.cache = directory.clone();
+//! config.disable_network = true; // this example makes no connection and opens no port
+//! let client = Client::start(config).await?;
+//! assert_eq!(client.progress(), Some((0, Phase::Starting)));
+//! # drop(client);
+//! # std::fs::remove_dir_all(directory)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! A tokio runtime must be running, with I/O and time. Everything works on a runtime of one thread, which is
 //! what the binary uses: it moves more bytes for less CPU than several.
 
