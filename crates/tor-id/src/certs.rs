@@ -89,7 +89,9 @@ impl From<BadSignature> for CertError {
     }
 }
 
-/// An expiry date: hours since the epoch, 32 bits.
+/// An expiry date: hours since the epoch, 32 bits. None is after the year 9999, where all other dates end: the last of
+/// them would be in the year 491936, which not every platform has a time for (the addition would panic).
 fn from_hours(hours: u32) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(u64::from(hours) * 3600)
+    const YEAR_9999: u64 = 253_402_300_799;
+    UNIX_EPOCH + Duration::from_secs((u64::from(hours) * 3600).min(YEAR_9999))
 }

@@ -136,3 +136,13 @@ proptest! {
         let _ = Ed25519Cert::parse(&cert);
     }
 }
+
+/// The last expiry date that 32 bits can say is in the year 491936. Not every platform has a time for it: where it has
+/// none, a relay's certificate ended the program.
+#[test]
+fn no_expiry_date_is_beyond_what_every_platform_can_say() {
+    let last = from_hours(u32::MAX).duration_since(UNIX_EPOCH).unwrap();
+    assert_eq!(last.as_secs(), 253_402_300_799);
+    let hour = from_hours(500_000).duration_since(UNIX_EPOCH).unwrap();
+    assert_eq!(hour.as_secs(), 500_000 * 3600);
+}

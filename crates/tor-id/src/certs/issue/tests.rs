@@ -33,7 +33,7 @@ proptest! {
     fn survives_the_wire(
         kind in 6u8..,
         certified in any_certified(),
-        hours in 0u32..,
+        hours in 0u32..70_000_000,
         include_signer: bool,
         extensions in any_extensions(),
         secret: [u8; 32],
