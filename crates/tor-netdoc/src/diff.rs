@@ -78,35 +78,80 @@ fn parse_header(diff: &str) -> Result<([u8; 32], [u8; 32], &str), DiffError> {
     Ok((from, to, script))
 }
 
-/// The result in pieces, last one first, as the script goes backwards.
 fn apply_script(base: &str, script: &str) -> Result<String, DiffError> {
+    Ok(pieces(base, script)?.concat())
+}
+
+/// The result in pieces, found last one first, as the script goes backwards. Only the base, which was verified, is
+/// held as lines: a script may consist of a hundred million of them, so each text that it adds stays one piece, and
+/// there may be no more commands than places for them.
+fn pieces<'a>(base: &'a str, script: &'a str) -> Result<Vec<&'a str>, DiffError> {
     let lines = split_lines(base).ok_or(DiffError::WrongBase)?;
-    let script_lines = split_lines(script).ok_or(DiffError::Command { line: 2 })?;
+    let mut script = Script { rest: script, line: 2 };
     let mut pieces: Vec<&str> = Vec::new();
     // Lines of the base up to this one are still to come.
     let mut pending = lines.len();
-    let mut at = 0;
-    while let Some(line) = script_lines.get(at) {
-        let error =
-            DiffError::Command { line: u32::try_from(at).map_or(u32::MAX, |at| at.saturating_add(3)) };
+    // Each line may be replaced, and text be added behind it.
+    let mut commands_left = 2 * (lines.len() + 1);
+    while let Some(line) = script.next_line()? {
+        let error = script.error();
+        commands_left = commands_left.checked_sub(1).ok_or(error)?;
         let command = Command::parse(line.trim_end_matches('\n'), lines.len()).ok_or(error)?;
-        at += 1;
         if command.last > pending {
             return Err(error);
         }
         pieces.extend(lines.get(command.last..pending).ok_or(error)?.iter().rev());
         pending = if command.action == Action::Append { command.last } else { command.first - 1 };
         if command.action != Action::Delete {
-            let added = script_lines.get(at..).ok_or(error)?;
-            let length =
-                added.iter().position(|line| *line == ".\n").filter(|length| *length > 0).ok_or(error)?;
-            pieces.extend(added.iter().take(length).rev());
-            at += length + 1;
+            pieces.push(script.added_text().ok_or(error)??);
         }
     }
     pieces.extend(lines.get(..pending).unwrap_or_default().iter().rev());
     pieces.reverse();
-    Ok(pieces.concat())
+    Ok(pieces)
+}
+
+/// What is left of a script.
+struct Script<'a> {
+    rest: &'a str,
+    /// The number of the last line that was taken, from 1.
+    line: u32,
+}
+
+impl<'a> Script<'a> {
+    /// The next line with its newline, `None` at the end.
+    fn next_line(&mut self) -> Result<Option<&'a str>, DiffError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        self.line = self.line.saturating_add(1);
+        let error = self.error();
+        let length = memchr::memchr(b'\n', self.rest.as_bytes()).ok_or(error)? + 1;
+        if length > MAX_LINE {
+            return Err(error);
+        }
+        let (line, rest) = self.rest.split_at_checked(length).ok_or(error)?;
+        self.rest = rest;
+        Ok(Some(line))
+    }
+
+    /// The lines up to the one that is only a dot, as one text; `None` if there are none, or no dot.
+    fn added_text(&mut self) -> Option<Result<&'a str, DiffError>> {
+        let text = self.rest;
+        let mut length = 0;
+        loop {
+            match self.next_line() {
+                Ok(Some(".\n")) => return text.get(..length).filter(|text| !text.is_empty()).map(Ok),
+                Ok(Some(line)) => length += line.len(),
+                Ok(None) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    const fn error(&self) -> DiffError {
+        DiffError::Command { line: self.line }
+    }
 }
 
 /// Lines with their newlines; `None` if the last one has none or one is too long.

@@ -67,6 +67,29 @@ fn headers() {
     }
 }
 
+/// A directory server whose diff consisted of a hundred million empty lines (5 MB, compressed) made us hold a slice for
+/// each of them, gigabytes in all, before any digest was looked at.
+#[test]
+fn a_diff_of_very_many_lines_takes_no_more_memory_than_its_text() {
+    let base = "a\nb\n";
+    let script = format!("1a\n{}.\n", "\n".repeat(100_000));
+    let pieces = pieces(base, &script).unwrap();
+    assert_eq!(pieces.len(), 3);
+    assert_eq!(pieces.concat().len(), base.len() + 100_000);
+    // Nor do very many commands.
+    let add = "0a\nx\n.\n";
+    assert_eq!(apply_script(base, &add.repeat(6)).unwrap(), format!("{}a\nb\n", "x\n".repeat(6)));
+    assert_eq!(apply_script(base, &add.repeat(7)), Err(DiffError::Command { line: 3 + 6 * 3 }));
+}
+
+#[test]
+fn commands_that_no_diff_has() {
+    let long = format!("0a\n{}\n.\n", "x".repeat(MAX_LINE));
+    for bad in ["1,2a\nx\n.\n", "2,1d\n", "0d\n", &long] {
+        assert!(matches!(apply_script("a\nb\n", bad), Err(DiffError::Command { .. })), "{}", bad.len());
+    }
+}
+
 proptest! {
     #[test]
     fn no_script_panics(base in "([ab.]\n){0,6}", script in "([0-9]{0,2}|,|[$]|[acd]\n|[.]\n|x\n){0,20}") {
