@@ -292,6 +292,9 @@ mod tests {
         }
         let long = format!("k\n-----BEGIN A-----\n{}-----END A-----\n", "AAAA\n".repeat(MAX_LINE / 4));
         assert_eq!(all(&long).unwrap_err(), DocError::TooLong { what: "object" });
+        let long = "k".repeat(MAX_LINE + 1);
+        assert_eq!(all(&long).unwrap_err(), DocError::TooLong { what: "line" });
+        assert!(all(&long[1..]).is_ok());
     }
 
     #[test]

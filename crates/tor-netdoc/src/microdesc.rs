@@ -138,6 +138,16 @@ impl Microdesc {
 }
 
 impl Interner {
+    /// How many values are shared.
+    pub fn len(&self) -> usize {
+        self.policies.len() + self.families.len() + self.family_ids.len()
+    }
+
+    /// True if nothing is shared.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Forgets values that nothing uses any more.
     pub fn prune(&mut self) {
         self.policies.retain(|value| Arc::strong_count(value) > 1);

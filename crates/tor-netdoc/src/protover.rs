@@ -40,6 +40,22 @@ impl Protocol {
     pub const PADDING: Self = Self("Padding");
     /// Relay cell features: 2 EXTEND2, 3 extending by IPv6, 4 ntor-v3, 5 subprotocol request, 6 CGO.
     pub const RELAY: Self = Self("Relay");
+
+    const ALL: [Self; 13] = [
+        Self::CONFLUX,
+        Self::CONS,
+        Self::DESC,
+        Self::DIR_CACHE,
+        Self::FLOW_CTRL,
+        Self::HS_DIR,
+        Self::HS_INTRO,
+        Self::HS_REND,
+        Self::LINK,
+        Self::LINK_AUTH,
+        Self::MICRODESC,
+        Self::PADDING,
+        Self::RELAY,
+    ];
 }
 
 /// A list of subprotocols with the versions of each.
@@ -78,6 +94,17 @@ impl Protocols {
             entries.push((Box::from(name), parse_versions(versions).ok_or(ProtocolsError)?));
         }
         Ok(Self(entries.into()))
+    }
+
+    /// The entries of protocols that have a constant in [`Protocol`], each once: what a client wants to know of a
+    /// relay. Lists are made up by relays, and before its signatures are checked a consensus by whoever sent it; there
+    /// may be a hundred thousand of them.
+    #[must_use]
+    pub(crate) fn known(&self) -> Self {
+        let known = Protocol::ALL.iter().filter_map(|protocol| {
+            self.0.iter().find(|(name, _)| name.eq_ignore_ascii_case(protocol.0)).cloned()
+        });
+        Self(known.collect())
     }
 
     /// True if the list has this version of this protocol.

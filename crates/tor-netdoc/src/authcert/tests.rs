@@ -122,3 +122,21 @@ proptest! {
         }
     }
 }
+
+/// Checks that no test missed when they were taken out, since a signature failed as well.
+#[test]
+fn each_offence_is_found_before_the_signatures_are() {
+    let vectors = load("netdoc");
+    let case = cases(&vectors["authority_certificates"]).next().unwrap();
+    let good = text(&case["text"]);
+    let error = |text: &str| AuthCert::parse(text).unwrap_err();
+    let fingerprint = text(&case["expect"]["fingerprint"]).to_uppercase();
+    let other = good.replacen(&fingerprint, &"0".repeat(40), 1);
+    assert_eq!(error(&other), DocError::Inconsistent { what: "fingerprint and dir-identity-key" });
+    assert_eq!(error(&format!("{good}\0")), DocError::NotText);
+    assert_eq!(error(&"#\n".repeat(MAX_CERT)), DocError::TooLong { what: "certificate" });
+    assert_eq!(error(&format!("\n{good}")), DocError::Misplaced { keyword: FIRST });
+    assert_eq!(error(&format!("x\n{good}")), DocError::Misplaced { keyword: FIRST });
+    let hidden = good.replacen("\ndir-key-certification\n", "\nopt dir-key-certification\n", 1);
+    assert!(matches!(error(&hidden), DocError::Malformed { what: LAST, .. }));
+}

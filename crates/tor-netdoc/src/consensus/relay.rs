@@ -41,7 +41,7 @@ pub struct RelayEntry {
     pub unmeasured: bool,
     /// Weight for path selection, in 1000 bytes a second; `None` if the consensus has none.
     pub bandwidth: Option<u32>,
-    /// Subprotocols.
+    /// Subprotocols, of those that we know.
     pub protocols: Arc<Protocols>,
     /// Software, such as `Tor 0.4.9.11`.
     pub version: Option<Arc<str>>,
@@ -165,7 +165,8 @@ impl<'a> Shared<'a> {
         if let Some(known) = self.protocols.get(item.rest) {
             return Ok(Arc::clone(known));
         }
-        let list = Arc::new(Protocols::parse(item.rest).map_err(|_| item.malformed("pr"))?);
+        let list = Protocols::parse(item.rest).map_err(|_| item.malformed("pr"))?;
+        let list = Arc::new(list.known());
         self.protocols.insert(item.rest, Arc::clone(&list));
         Ok(list)
     }

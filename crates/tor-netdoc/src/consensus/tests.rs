@@ -324,3 +324,66 @@ proptest! {
         let _ = parse(&text);
     }
 }
+
+/// Checks of the form that no test missed when they were taken out. Most are what stands between the signatures and
+/// text that nobody signed.
+#[test]
+fn what_no_authority_writes_is_refused_for_what_it_is() {
+    let (_, base) = mini();
+    let misplaced = |keyword| DocError::Misplaced { keyword };
+    let too_long = |what| DocError::TooLong { what };
+    let error = |text: &str| parse(text).unwrap_err();
+    let start = base.find("\ndirectory-signature ").unwrap() + 1;
+    let end = base[start..].find("-----END SIGNATURE-----\n").unwrap() + start + 24;
+    let signature = &base[start..end];
+    let voter = base.lines().find(|line| line.starts_with("dir-source ")).unwrap();
+
+    // Text that is not signed, before and behind what is.
+    assert_eq!(error(&format!("\n{base}")), misplaced("network-status-version"));
+    assert_eq!(error(&format!("{base}unsigned 1\n")), misplaced("directory-signature"));
+    // A first signature that is not found where everybody else finds it.
+    for other in ["\n directory-signature ", "\nopt directory-signature ", "\ndirectory-signature\t"] {
+        let error = error(&base.replacen("\ndirectory-signature ", other, 1));
+        assert!(matches!(error, DocError::Malformed { what: "directory-signature", .. }), "{other:?}");
+    }
+    // Also one that would be skipped has its object.
+    let bare = format!("{base}directory-signature sha9 aa bb\n");
+    assert!(matches!(error(&bare), DocError::Malformed { what: "directory-signature", .. }));
+
+    // However often one authority signs, it counts once, and many authorities are too many.
+    assert_eq!(parse(&format!("{base}{}", signature.repeat(200))).unwrap().cert_ids().count(), 3);
+    let (head, ident) = signature.split_once(' ').map(|(head, rest)| (head, rest.split(' '))).unwrap();
+    let ident = ident.into_iter().find(|word| word.len() == 40).unwrap();
+    let crowd: String = (0..65).map(|n| signature.replacen(ident, &format!("{n:040}"), 1)).collect();
+    assert_eq!(
+        (head, error(&format!("{base}{crowd}"))),
+        ("directory-signature", too_long("list of signatures"))
+    );
+    let crowd = format!("{voter}\n").repeat(65);
+    assert_eq!(error(&base.replacen(voter, &format!("{crowd}{voter}"), 1)), too_long("list of authorities"));
+    let nobody: String = base
+        .split_inclusive('\n')
+        .filter(|line| !["dir-source ", "contact ", "vote-digest "].iter().any(|word| line.starts_with(word)))
+        .collect();
+    assert_eq!(error(&nobody), DocError::Missing { keyword: "dir-source" });
+
+    // Lines out of their place.
+    let digest = base.lines().find(|line| line.starts_with("vote-digest ")).unwrap();
+    assert_eq!(error(&base.replacen(digest, &format!("{digest}\n{digest}"), 1)), misplaced("vote-digest"));
+    let footer = "directory-footer\ndirectory-footer\n";
+    assert_eq!(error(&base.replacen("directory-footer\n", footer, 1)), misplaced("directory-footer"));
+
+    // Numbers that make no sense.
+    let ends = base.replacen("valid-until 2020-08-07 12:43:20", "valid-until 2020-08-07 12:42:59", 1);
+    assert_eq!(error(&ends), DocError::Inconsistent { what: "validity times" });
+    let method = base.replacen("consensus-method 28", "consensus-method 0", 1);
+    assert!(matches!(error(&method), DocError::Malformed { what: "consensus-method", .. }));
+}
+
+#[test]
+fn unknown_protocols_of_relays_are_forgotten() {
+    let mut mini = Mini::new();
+    mini.text = mini.text.replacen("\npr ", "\npr Aaa=1 ", 1);
+    let body = parse(&mini.text).unwrap().body;
+    assert!(body.relays.iter().all(|relay| relay.protocols.iter().all(|(name, _)| name != "Aaa")));
+}

@@ -141,3 +141,23 @@ proptest! {
         }
     }
 }
+
+/// Checks that no test missed when they were taken out.
+#[test]
+fn what_is_no_microdescriptor_is_refused_for_what_it_is() {
+    let key = "ntor-onion-key AppBt6CSeb1kKid/36ototmFA24ddfW5JpjWPLuoJgs=\n";
+    let parse = |text: String| Microdesc::parse(&text, &mut Interner::default());
+    let error = |text: String| parse(text).unwrap_err();
+    assert!(parse(format!("onion-key\n{key}")).is_ok());
+    assert_eq!(error(format!("onion-key\n{key}x\0\n")), DocError::NotText);
+    assert_eq!(error(key.to_owned()), DocError::Misplaced { keyword: "onion-key" });
+    assert_eq!(error(format!("onion-key\n{key}onion-key\n")), DocError::Misplaced { keyword: "onion-key" });
+    let annotated = error(format!("onion-key\n{key}@last-listed 2026-01-01 00:00:00\n"));
+    assert!(matches!(annotated, DocError::Malformed { what: "annotation", .. }));
+    let tap = "-----BEGIN RSA PUBLIC KEY-----\nMAYCAQECAQE=\n-----END RSA PUBLIC KEY-----\n";
+    assert!(matches!(error(format!("onion-key\n{tap}{key}")), DocError::Malformed { what: "onion-key", .. }));
+    // Addresses that nothing can be sent to (C Tor bug 41276).
+    for nowhere in ["[::]:9001", "[2001:db8::1]:0", "192.0.2.1:9001"] {
+        assert_eq!(parse(format!("onion-key\n{key}a {nowhere}\n")).unwrap().ipv6, None, "{nowhere}");
+    }
+}

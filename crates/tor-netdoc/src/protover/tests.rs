@@ -83,3 +83,20 @@ proptest! {
         }
     }
 }
+
+/// A consensus is read before its signatures are checked, so its author may be any directory server. With a list of its
+/// own for each relay, each of 256 made-up protocols, five megabytes of it became more than a gigabyte.
+#[test]
+fn of_a_relay_only_protocols_that_mean_something_are_kept() {
+    let made_up: String = (0..250).map(|n| format!("x{n}=1 ")).collect();
+    let list = parse(&format!("{made_up}Relay=2,4 link=4-5 relay=6")).known();
+    assert_eq!(list.iter().count(), 2);
+    assert!(list.supports(Protocol::RELAY, 4) && !list.supports(Protocol::RELAY, 6));
+    assert!(list.supports(Protocol::LINK, 5));
+}
+
+#[test]
+fn a_list_has_an_end() {
+    let list = |count: usize| Protocols::parse(&"a=1 ".repeat(count));
+    assert!(list(256).is_ok() && list(257).is_err());
+}
