@@ -91,9 +91,11 @@ impl ResponseReader {
         if self.bytes.len() + bytes.len() > MAX_HEAD + MAX_BODY {
             return Err(ResponseError::TooLong);
         }
+        // The head is read once it is all there: read anew for each byte that comes, it would cost the square of its length.
+        let tail = self.bytes.len().saturating_sub(2);
         self.bytes.extend_from_slice(bytes);
-        if self.head.is_none() {
-            self.head = parse_head(&self.bytes)?;
+        if self.head.is_none() && has_empty_line(self.bytes.get(tail..).unwrap_or_default()) {
+            self.head = Some(parse_head(&self.bytes)?);
         }
         match &self.head {
             None if self.bytes.len() > MAX_HEAD => Err(ResponseError::TooLong),
@@ -136,12 +138,18 @@ impl ResponseReader {
     }
 }
 
-fn parse_head(bytes: &[u8]) -> Result<Option<Head>, ResponseError> {
+/// True if a line ends here and an empty one follows.
+fn has_empty_line(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
+}
+
+/// Reads a head. One with its empty line in the wrong place is malformed.
+fn parse_head(bytes: &[u8]) -> Result<Head, ResponseError> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let length = match response.parse(bytes).map_err(|_| ResponseError::Head)? {
         httparse::Status::Complete(length) => length,
-        httparse::Status::Partial => return Ok(None),
+        httparse::Status::Partial => return Err(ResponseError::Head),
     };
     let mut head = Head {
         length,
@@ -160,7 +168,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<Head>, ResponseError> {
             head.date = dates::parse_http(value);
         }
     }
-    Ok(Some(head))
+    Ok(head)
 }
 
 #[cfg(test)]
@@ -229,6 +237,24 @@ mod tests {
         assert_eq!(reader.push(&[0]), Err(ResponseError::TooLong));
         assert_eq!(read(b"SSH-2.0-OpenSSH\r\n\r\n"), Err(ResponseError::Head));
         assert_eq!(read(b"HTTP/1.0 200 OK\r\nContent-Length: -1\r\n\r\n"), Err(ResponseError::Head));
+    }
+
+    /// A server that sent its head byte by byte had all of it parsed anew for each of them: 50,000 bytes of it kept us
+    /// busy for seconds, and so did as many empty lines before it.
+    #[test]
+    fn a_slow_head_is_parsed_once() {
+        let mut reader = ResponseReader::new();
+        for byte in b"HTTP/1.0 200 OK\r\nX: y\r\n\r" {
+            reader.push(&[*byte]).unwrap();
+            assert!(reader.head.is_none());
+        }
+        reader.push(b"\n").unwrap();
+        assert_eq!(reader.status(), Some(200));
+        for early in [&b"\r\n\r\n"[..], b"\n\n", b"x\n\r\n"] {
+            assert_eq!(ResponseReader::new().push(early), Err(ResponseError::Head));
+        }
+        let unix = read(b"HTTP/1.0 200 OK\nX: y\n\nbody").unwrap();
+        assert_eq!(unix.body, b"body");
     }
 
     proptest! {

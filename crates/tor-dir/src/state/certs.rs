@@ -13,6 +13,8 @@ use crate::{DirFile, DirRequest, DirStore};
 const KEEP_EXPIRED: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 /// Most certificates that are kept of one authority.
 const MAX_OF_ONE: usize = 8;
+/// Most certificates of one answer, or of the store, that are looked at: each costs two RSA verifications.
+const MAX_AT_ONCE: usize = 256;
 
 impl DirState {
     pub(super) fn load_certs(&mut self, at: Moment, store: &impl DirStore) {
@@ -56,7 +58,7 @@ impl DirState {
     /// Takes the certificates of a text that are good, not yet known, and of authorities that we recognise.
     fn add_certs(&mut self, text: &str, wall: SystemTime) -> usize {
         let before = self.certs.len();
-        for cert in AuthCert::parse_all(text).flatten() {
+        for cert in AuthCert::parse_all(text).take(MAX_AT_ONCE).flatten() {
             let id = cert.id();
             let of_one = self.certs.keys().filter(|known| known.v3_ident == id.v3_ident).count();
             let recognised = self.config.authorities.contains(&id.v3_ident);

@@ -158,7 +158,8 @@ impl DirState {
         let mut interner = std::mem::take(&mut self.microdescs.interner);
         let annotation = format!("@last-listed {}\n", dates::iso(at.wall));
         let mut journal = String::new();
-        for piece in microdesc::split(text, Origin::Network, &mut interner) {
+        // An answer may be a hundred megabytes of what nobody asked for: that is not read to its end.
+        for piece in microdesc::split(text, Origin::Network, &mut interner).take(MAX_PER_REQUEST) {
             let body = text.get(piece.span.clone()).unwrap_or_default();
             if self.microdescs.take(piece, &wanted) {
                 journal.push_str(&annotation);
@@ -168,6 +169,8 @@ impl DirState {
                 }
             }
         }
+        // Families and policies of those that were not taken.
+        interner.prune();
         self.microdescs.interner = interner;
         if journal.is_empty() {
             return Err(DirError::NothingRequested);

@@ -387,6 +387,44 @@ fn a_microdescriptor_with_another_digest_is_asked_of_another() {
     assert_eq!(client.state.view(client.at.wall).unwrap().relays().count(), 10);
 }
 
+/// A server filled its answers up with microdescriptors that nobody had asked for, each of another family and another
+/// policy. They were not taken, but the families and policies stayed, tens of megabytes for each answer.
+#[test]
+fn what_nobody_asked_for_leaves_nothing_behind() {
+    let mut client = Client::new();
+    let certs = client.take_certs();
+    client.answer(&certs, 1, private("certs.txt"));
+    let consensus = client.take_consensus();
+    client.answer(&consensus, 1, private("consensus-1.txt"));
+    let fetch = client.take_microdescs();
+    let stranger = |n: u32| {
+        format!(
+            "onion-key\nntor-onion-key AppBt6CSeb1kKid/36ototmFA24ddfW5JpjWPLuoJgs=\nfamily ${n:040}\nfamily-ids x:{n}\np accept {n}\n"
+        )
+    };
+    let strangers: String = (1..1000).map(stranger).collect();
+    client.answer(&fetch, 66, format!("{strangers}{}", text("microdescs.txt")));
+    assert_eq!(client.refused.pop(), Some(DirError::NothingRequested));
+    assert!(client.state.microdescs.interner.is_empty());
+    // The same behind what was asked for.
+    client.wait_for_fetch();
+    let fetch = client.take_microdescs();
+    client.answer(&fetch, 67, format!("{}{strangers}", text("microdescs.txt")));
+    assert_eq!(client.readiness(), Readiness::Enough);
+    assert!(client.state.microdescs.interner.len() <= 3 * 10);
+}
+
+/// Each certificate costs two RSA verifications, so a server that sends thousands of them kept us busy for minutes.
+#[test]
+fn certificates_beyond_a_reasonable_number_are_not_looked_at() {
+    let mut client = Client::new();
+    let fetch = client.take_certs();
+    let junk = "dir-key-certificate-version 3\n".repeat(256);
+    client.answer(&fetch, 66, format!("{junk}{}", text("certs.txt")));
+    assert_eq!(client.refused.pop(), Some(DirError::NothingRequested));
+    assert_eq!(client.state.certs().count(), 0);
+}
+
 #[test]
 fn certificates_of_strangers_are_not_kept() {
     let mut client = Client::with(MemoryStore::new(), private_time(), |config| {
