@@ -231,6 +231,9 @@ mod tests {
         let mut reader = ResponseReader::new();
         reader.push(b"HTTP/1.0 200 OK\r\nX: ").unwrap();
         assert_eq!(reader.push(&[b'a'; MAX_HEAD]), Err(ResponseError::TooLong));
+        // One that is all there at once is no better.
+        let long = format!("HTTP/1.0 200 OK\r\nX: {}\r\n\r\n", "a".repeat(MAX_HEAD));
+        assert_eq!(ResponseReader::new().push(long.as_bytes()), Err(ResponseError::TooLong));
         let mut reader = ResponseReader::new();
         reader.push(b"HTTP/1.0 200 OK\r\n\r\n").unwrap();
         reader.push(&vec![0; MAX_BODY]).unwrap();

@@ -192,3 +192,21 @@ proptest! {
         let _ = Encoding::Zstd.decode(&bytes);
     }
 }
+
+/// A frame says how much memory its decoder needs, and LZMA's output is not seen before its window is full: without a
+/// limit of its own on windows, a few bytes reserved gigabytes.
+#[test]
+fn a_window_that_is_too_large_is_refused() {
+    // Magic, no options, a window of 2^17 or 2^27 bytes, then the last block: raw, of one byte.
+    let zstd = |window| [0x28, 0xb5, 0x2f, 0xfd, 0, window, 9, 0, 0, b'x'];
+    assert_eq!(Encoding::Zstd.decode(&zstd((17 - 10) << 3)).unwrap(), b"x");
+    assert_eq!(Encoding::Zstd.decode(&zstd((27 - 10) << 3)), Err(EncodingError::Corrupt));
+    // A dictionary of 4 GiB does no harm in itself, more text than the limit does.
+    let lzma = |length| {
+        let mut body = encode(Encoding::Lzma, &vec![0; length]);
+        body[1..5].fill(0xff);
+        Encoding::Lzma.decode_as_labelled(&body).map(|text| text.len())
+    };
+    assert_eq!(lzma(1000), Ok(1000));
+    assert_eq!(lzma(MAX_WINDOW + 1000), Err(EncodingError::Corrupt));
+}

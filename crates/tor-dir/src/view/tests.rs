@@ -105,3 +105,28 @@ fn a_day_of_grace_either_way() {
     assert!(view.is_reasonably_live(lifetime.valid_after - REASONABLY_LIVE));
     assert!(!view.is_reasonably_live(lifetime.valid_after - REASONABLY_LIVE - second));
 }
+
+/// Each part that a relay must have to be used, taken away alone: no test noticed when one was not asked for.
+#[test]
+fn a_relay_that_lacks_anything_is_not_used() {
+    let view = view(|_| Some(""));
+    let whole = view.relays().next().unwrap();
+    let (entry, microdesc) = (whole.entry(), whole.microdesc().unwrap());
+    let usable = |entry: &RelayEntry, microdesc: &Microdesc| {
+        let relay = Relay { entry, microdesc: Some(microdesc) };
+        (relay.is_usable(), relay.ed25519().is_some(), relay.ntor_key().is_some())
+    };
+    assert_eq!(usable(entry, microdesc), (true, true, true));
+    let mut without = microdesc.clone();
+    without.ed25519 = None;
+    assert_eq!(usable(entry, &without), (false, false, true));
+    without.ed25519 = Some(Ed25519Id::from_bytes([0; 32]));
+    assert_eq!(usable(entry, &without), (false, false, true));
+    without = microdesc.clone();
+    without.ntor_key = [0; 32];
+    assert_eq!(usable(entry, &without), (false, true, false));
+    let mut nowhere = entry.clone();
+    (nowhere.or_port, nowhere.ipv6) = (0, None);
+    assert_eq!(usable(&nowhere, microdesc), (false, true, true));
+    assert!(!Relay { entry, microdesc: None }.is_usable());
+}
