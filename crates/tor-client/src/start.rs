@@ -108,6 +108,8 @@ pub(crate) async fn start(config: Config) -> Result<Client, StartError> {
     bootstrap.reached(Phase::Starting);
     if config.disable_network {
         info!("DisableNetwork is set. Tor will not make or accept non-control network connections.");
+        // The data directory stays locked: it is this client's all the same.
+        tasks.spawn(hold(state));
         return Ok(Client { manager, bootstrap, socks, _tasks: tasks });
     }
 
@@ -131,6 +133,11 @@ pub(crate) async fn start(config: Config) -> Result<Client, StartError> {
     tasks.spawn(save_guards(Arc::clone(&manager), state));
     tasks.spawn(announce(Arc::clone(&manager), Arc::clone(&bootstrap)));
     Ok(Client { manager, bootstrap, socks, _tasks: tasks })
+}
+
+/// Keeps the data directory locked.
+async fn hold(_state: StateFile) {
+    std::future::pending::<()>().await;
 }
 
 async fn drive_circuits(manager: Arc<CircMgr<RelayCircuits>>) {

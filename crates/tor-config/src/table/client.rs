@@ -35,7 +35,7 @@ pub(super) static CLIENT: &[OptionSpec] = &[
     row("AccelDir", Filename, None, Harmless).immutable(),
     row("AccelName", String, None, Harmless).immutable(),
     row("AllowNonRFC953Hostnames", Bool, Some("0"), Harmless),
-    row("AlternateBridgeAuthority", Lines, None, Built),
+    row("AlternateBridgeAuthority", Lines, None, Harmless),
     row("AlternateDirAuthority", Lines, None, Built),
     row("AutomapHostsOnResolve", Bool, Some("0"), Unbuilt),
     row("AutomapHostsSuffixes", Csv, Some(".onion,.exit"), Harmless),
