@@ -43,7 +43,7 @@
 //! ```
 //!
 //! A tokio runtime must be running, with I/O and time. Everything works on a runtime of one thread, which is
-//! what the binary uses: it moves more bytes for less CPU than several.
+//! what the binary uses.
 
 pub mod log;
 mod start;

@@ -43,8 +43,9 @@ mod readiness;
 pub use output::{DirError, Fetch, FetchId, Output, Source};
 pub use readiness::Readiness;
 
-/// What we implement of Tor's subprotocols, for the check of what the consensus requires of clients.
-const SUPPORTED: &str = "Cons=1-2 Desc=1-4 DirCache=2 FlowCtrl=1 HSDir=2 HSIntro=4 HSRend=2 Link=4-5 Microdesc=1-3 Padding=2 Relay=2-4";
+/// What we implement of Tor's subprotocols, for the check of what the consensus requires of clients. Onion services
+/// and circuit padding are not among it until they are built.
+const SUPPORTED: &str = "Cons=1-2 Desc=1-4 DirCache=2 FlowCtrl=1 Link=4-5 Microdesc=1-3 Relay=2-4";
 
 /// What the state must know of its network and its client.
 #[derive(Clone, Debug)]
