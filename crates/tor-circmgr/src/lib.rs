@@ -30,6 +30,7 @@
 //! assert_ne!(key("alice"), key("bob")); // so they never share a circuit
 //! ```
 
+pub mod address_map;
 mod backoff;
 mod isolation;
 mod manager;
