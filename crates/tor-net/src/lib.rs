@@ -68,5 +68,5 @@ pub use link::{Channels, RelayAddress};
 pub use listen::{Accepted, Listener};
 pub use pipe::DataStream;
 pub use socks::{SocksDoor, SocksPort, is_internal};
-pub use store::{DiskStore, StateFile};
+pub use store::{DiskStore, StateFile, replace_file};
 pub use tls::TlsConfig;

@@ -6,7 +6,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -123,10 +123,20 @@ fn make_private(directory: &Path) -> io::Result<()> {
 }
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_file(path, content, 0o600)
+}
+
+/// Writes a file of these permissions in place of whatever is there, never half of it.
+///
+/// # Errors
+/// Whatever the disk says.
+pub fn replace_file(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
     let new = path.with_file_name(name);
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
+    let mut file =
+        OpenOptions::new().create(true).write(true).truncate(true).mode(mode & 0o600).open(&new)?;
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&new, path)
