@@ -34,15 +34,17 @@ pub enum Accepted {
 }
 
 impl Listener {
-    /// Listens at a place.
+    /// Listens at a place. Must be called within a tokio runtime; it does not block.
     ///
     /// # Errors
     /// If the address is taken or not ours, or the directory of a Unix socket is open to others.
-    pub async fn bind(place: &Bind) -> io::Result<Self> {
+    pub fn bind(place: &Bind) -> io::Result<Self> {
         match place {
             Bind::Tcp { address, port } => {
                 let port = port.map_or(0, std::num::NonZero::get);
-                Ok(Self(Socket::Tcp(TcpListener::bind((*address, port)).await?)))
+                let listener = std::net::TcpListener::bind((*address, port))?;
+                listener.set_nonblocking(true)?;
+                Ok(Self(Socket::Tcp(TcpListener::from_std(listener)?)))
             }
             Bind::Unix { path, group_writable, world_writable, relax_dir_mode } => {
                 if !world_writable {
@@ -146,14 +148,14 @@ mod tests {
         let open = |mode| fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
         open(0o755);
         assert_eq!(
-            Listener::bind(&place(&path, false, false, false)).await.unwrap_err().kind(),
+            Listener::bind(&place(&path, false, false, false)).unwrap_err().kind(),
             ErrorKind::PermissionDenied
         );
-        assert!(Listener::bind(&place(&path, false, true, false)).await.is_ok());
-        assert!(Listener::bind(&place(&path, false, false, true)).await.is_ok());
+        assert!(Listener::bind(&place(&path, false, true, false)).is_ok());
+        assert!(Listener::bind(&place(&path, false, false, true)).is_ok());
         open(0o750);
-        assert!(Listener::bind(&place(&path, false, false, false)).await.is_err());
-        let listener = Listener::bind(&place(&path, true, false, false)).await.unwrap();
+        assert!(Listener::bind(&place(&path, false, false, false)).is_err());
+        let listener = Listener::bind(&place(&path, true, false, false)).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o660);
         assert_eq!(listener.local_name(), format!("unix:{}", path.display()));
         drop(listener);
@@ -166,8 +168,8 @@ mod tests {
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let path = directory.path().join("precious");
         fs::write(&path, "text").unwrap();
-        assert!(Listener::bind(&place(&path, false, false, false)).await.is_err());
+        assert!(Listener::bind(&place(&path, false, false, false)).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"text");
-        assert!(Listener::bind(&place(Path::new("relative"), false, false, false)).await.is_err());
+        assert!(Listener::bind(&place(Path::new("relative"), false, false, false)).is_err());
     }
 }
