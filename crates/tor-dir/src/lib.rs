@@ -60,7 +60,9 @@ pub use param::Param;
 pub use request::{ConsensusRequest, DirRequest};
 pub use schedule::next_consensus_fetch;
 pub use server::{DirServer, ServerKind, ServerLineError};
-pub use state::{DirConfig, DirError, DirState, Fetch, FetchId, Input, Moment, Output, Readiness, Source};
+pub use state::{
+    DirConfig, DirError, DirState, DirWanted, Fetch, FetchId, Input, Moment, Output, Readiness, Source,
+};
 pub use store::{DirFile, DirStore, MemoryStore};
 pub use view::{NetworkView, PathFraction, Relay};
 pub use weights::{Role, Weights};

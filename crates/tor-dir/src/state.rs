@@ -67,6 +67,16 @@ pub struct DirConfig {
     pub few_microdescs_wait: Duration,
 }
 
+/// Documents that a client does not need, for tools that read them from its control port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the caller makes it")]
+pub struct DirWanted {
+    /// The `ns` flavour of the consensus, and router descriptors (`FetchUselessDescriptors`).
+    pub useless: bool,
+    /// Extra-info documents of those router descriptors (`DownloadExtraInfo`).
+    pub extra_info: bool,
+}
+
 /// Now, on both clocks: retries go by `now`, which never jumps, documents by `wall`.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "the caller makes it")]
@@ -96,6 +106,13 @@ pub enum Input {
         /// The decoded body.
         body: Vec<u8>,
     },
+    /// What to fetch from now on.
+    Orders {
+        /// Whether anything may be fetched; if not, what is being fetched is given up.
+        network: bool,
+        /// What to fetch beyond what a client needs.
+        wanted: DirWanted,
+    },
     /// A fetch came to nothing.
     Failed {
         /// Which fetch.
@@ -109,6 +126,8 @@ pub enum Input {
 #[derive(Debug)]
 pub struct DirState {
     config: DirConfig,
+    network: bool,
+    wanted: DirWanted,
     outputs: VecDeque<Output>,
     fetches: BTreeMap<FetchId, Pending>,
     next_id: u64,
@@ -187,6 +206,8 @@ impl DirState {
     pub fn new(config: DirConfig, now: Instant) -> Self {
         Self {
             config,
+            network: true,
+            wanted: DirWanted::default(),
             outputs: VecDeque::new(),
             fetches: BTreeMap::new(),
             next_id: 0,
@@ -221,6 +242,7 @@ impl DirState {
             Input::Answer { id, from, status, body } => {
                 self.on_answer(at, id, from, status, body, store, rng)
             }
+            Input::Orders { network, wanted } => self.on_orders(network, wanted),
             Input::Failed { id, from } => {
                 if let Some(pending) = self.fetches.remove(&id) {
                     self.on_failure(at, pending.request, from, rng);
@@ -298,6 +320,15 @@ impl DirState {
             }
             DirRequest::Microdescs(digests) => self.microdescs.failed(at.now, &digests, from, rng),
         }
+    }
+
+    fn on_orders(&mut self, network: bool, wanted: DirWanted) {
+        if !network {
+            self.cancel(|_| true);
+            // The schedule of a start begins again with the next one.
+            self.bootstrap = None;
+        }
+        (self.network, self.wanted) = (network, wanted);
     }
 
     fn save(&mut self, file: DirFile, result: std::io::Result<()>) {

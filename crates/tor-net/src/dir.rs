@@ -3,37 +3,31 @@
 //! Documents are read, checked and written to disk on a blocking thread: an hourly consensus must not hold up
 //! anybody's bytes.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures_util::{
     StreamExt,
     future::{AbortHandle, Abortable},
     stream::FuturesUnordered,
 };
-use rand::RngExt;
-use tokio::{
-    io::AsyncReadExt,
-    sync::{mpsc, watch},
-};
-use tor_circ::{HopHandshake, HopSpec};
-use tor_circmgr::{BuiltCircuit, CircMgr};
+use tokio::sync::{mpsc, watch};
+use tor_circmgr::CircMgr;
 use tor_dir::{
-    DirConfig, DirServer, DirState, Fetch, FetchId, Input, Moment, NetworkView, Output, Readiness, Response,
-    ResponseReader, ServerKind, Source,
+    DirConfig, DirServer, DirState, FetchId, Input, Moment, NetworkView, Output, Readiness, Response,
 };
-use tor_id::{RelayIds, RsaId};
-use tor_path::Hop;
+use tor_id::RsaId;
 use tracing::{debug, error, info, warn};
 
-use crate::{
-    Bootstrap, Channels, CircuitHandle, DiskStore, OpenRequest, Opened, Phase, RelayAddress, RelayCircuits,
-    clock, factory::hop_spec,
+use self::{
+    documents::{Callers, Orders},
+    fetch::Report,
 };
+use crate::{Bootstrap, Channels, CircuitHandle, DiskStore, Phase, RelayCircuits, clock};
 
-/// How long a server may take to create the one-hop circuit.
-const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a server may take to begin its answer.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+mod documents;
+mod fetch;
+
+pub use documents::Documents;
 
 /// Who serves documents, and how patient we are.
 #[derive(Clone, Debug)]
@@ -50,58 +44,22 @@ pub struct DirectorySettings {
 #[derive(Debug)]
 pub struct Directory {
     settings: DirectorySettings,
-    state: Option<Box<Documents>>,
+    state: Option<Box<Shelf>>,
     channels: Arc<Channels>,
     manager: Arc<CircMgr<RelayCircuits>>,
     view: watch::Sender<Option<Arc<NetworkView>>>,
     bootstrap: Arc<Bootstrap>,
     /// One-hop circuits to servers that were asked a moment ago.
     circuits: HashMap<RsaId, CircuitHandle>,
+    documents: Documents,
+    callers: Callers,
 }
 
 /// What goes to the blocking thread and comes back.
 #[derive(Debug)]
-struct Documents {
+struct Shelf {
     state: DirState,
     store: DiskStore,
-}
-
-/// A server, and how to get to it.
-#[derive(Clone, Debug)]
-struct Server {
-    ids: RelayIds,
-    addrs: Vec<SocketAddr>,
-    /// Its keys, where the view has them.
-    hop: Option<Hop>,
-    /// It is one of our guards, whose record should know how it went.
-    guard: bool,
-}
-
-/// How a fetch went.
-#[derive(Debug)]
-struct Report {
-    id: FetchId,
-    from: Option<Server>,
-    circuit: Option<CircuitHandle>,
-    result: Result<Response, FetchError>,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum FetchError {
-    #[error("no server to ask")]
-    NoServer,
-    #[error("{0}")]
-    Circuit(#[from] crate::CircuitError),
-    #[error("{0}")]
-    Refused(#[from] tor_circmgr::StreamRefusal),
-    #[error("the answer broke off: {0}")]
-    Io(#[from] std::io::Error),
-    #[error("{0}")]
-    Response(#[from] tor_dir::ResponseError),
-    #[error("the server was silent for too long")]
-    Stalled,
-    #[error("the server opened no stream")]
-    NoStream,
 }
 
 impl Directory {
@@ -115,7 +73,8 @@ impl Directory {
         view: watch::Sender<Option<Arc<NetworkView>>>,
         bootstrap: Arc<Bootstrap>,
     ) -> Self {
-        let documents = Documents { state: DirState::new(config, clock::now()), store };
+        let documents = Shelf { state: DirState::new(config, clock::now()), store };
+        let (handle, callers) = Documents::new();
         let mut directory = Self {
             settings,
             state: Some(Box::new(documents)),
@@ -124,6 +83,8 @@ impl Directory {
             view,
             bootstrap,
             circuits: HashMap::new(),
+            documents: handle,
+            callers,
         };
         directory
             .with_documents(|documents| {
@@ -133,8 +94,13 @@ impl Directory {
         directory
     }
 
-    /// Keeps the documents up to date until dropped. Returns only if the network requires of clients what this
-    /// one does not have.
+    /// A handle to the documents, which outlives neither this nor its [`Self::run`].
+    pub fn documents(&self) -> Documents {
+        self.documents.clone()
+    }
+
+    /// Keeps the documents up to date until dropped. Nothing is fetched any more if the network requires of clients what
+    /// this one does not have.
     pub async fn run(mut self) {
         let mut fetches = FuturesUnordered::new();
         let (answering, mut answers) = mpsc::unbounded_channel();
@@ -166,13 +132,16 @@ impl Directory {
                     | _) => self.tell(told),
                 }
             }
-            let Some(documents) = &self.state else { return };
-            if documents.state.missing_protocols().is_some() {
-                return;
-            }
-            let deadline = documents.state.deadline(moment());
             input = loop {
+                // The documents are lost if the blocking thread failed.
+                let Some(shelf) = &self.state else { return };
+                let deadline = shelf.state.deadline(moment());
                 tokio::select! {
+                    Some(look) = self.callers.looks.recv() => self.look(look).await,
+                    Ok(()) = self.callers.orders.changed() => {
+                        let Orders { network, wanted } = *self.callers.orders.borrow_and_update();
+                        break Input::Orders { network, wanted };
+                    }
                     Some((id, report)) = fetches.next(), if !fetches.is_empty() => {
                         aborts.remove(&id);
                         // One that was cancelled has nothing to report.
@@ -193,7 +162,7 @@ impl Directory {
     /// Runs `work` on a blocking thread; the documents are away meanwhile.
     async fn with_documents<R: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&mut Documents) -> R + Send + 'static,
+        work: impl FnOnce(&mut Shelf) -> R + Send + 'static,
     ) -> Option<R> {
         let mut documents = self.state.take()?;
         let work = tokio::task::spawn_blocking(move || {
@@ -212,10 +181,14 @@ impl Directory {
         }
     }
 
+    async fn look(&mut self, look: documents::Look) {
+        self.with_documents(move |shelf| look(&shelf.state, &shelf.store, moment())).await;
+    }
+
     async fn handle(&mut self, input: Input) -> Vec<Output> {
         let done = self
             .with_documents(move |documents| {
-                let Documents { state, store } = documents;
+                let Shelf { state, store } = documents;
                 state.handle(moment(), input, store, &mut clock::rng());
                 let outputs: Vec<_> = std::iter::from_fn(|| state.poll_output()).collect();
                 let wall = clock::wall();
@@ -306,183 +279,8 @@ impl Directory {
             }
         }
     }
-
-    /// Prepares a fetch; the future that is returned borrows nothing.
-    fn fetch(
-        &self,
-        fetch: Fetch,
-        answering: mpsc::UnboundedSender<FetchId>,
-    ) -> impl Future<Output = Report> + use<> {
-        let server = self.choose_server(&fetch);
-        let held = server
-            .as_ref()
-            .and_then(|server| self.circuits.get(&server.ids.rsa))
-            .filter(|circuit| circuit.is_open())
-            .cloned();
-        let channels = Arc::clone(&self.channels);
-        let manager = Arc::clone(&self.manager);
-        let bootstrap = Arc::clone(&self.bootstrap);
-        let max_stall = self.settings.max_stall;
-        async move {
-            let Some(server) = server else {
-                return Report { id: fetch.id, from: None, circuit: None, result: Err(FetchError::NoServer) };
-            };
-            let circuit = match held {
-                Some(circuit) => Ok(circuit),
-                None => one_hop(&channels, &manager, &bootstrap, &server).await,
-            };
-            let (circuit, result) = match circuit {
-                Err(error) => (None, Err(error)),
-                Ok(circuit) => {
-                    let result = request(&circuit, &fetch, &server, &bootstrap, &answering, max_stall).await;
-                    (Some(circuit), result)
-                }
-            };
-            Report { id: fetch.id, from: Some(server), circuit, result }
-        }
-    }
-
-    fn choose_server(&self, fetch: &Fetch) -> Option<Server> {
-        if let Some(server) = fetch.prefer.and_then(|id| self.known(&id)) {
-            return Some(server);
-        }
-        let authorities = self
-            .settings
-            .authorities
-            .iter()
-            .filter(|server| matches!(server.kind, ServerKind::Authority { bridge: false, .. }));
-        let from_list = |servers: Vec<&DirServer>| {
-            let usable: Vec<_> = servers
-                .into_iter()
-                .filter_map(|server| self.configured(server).map(|s| (s, server.weight)))
-                .collect();
-            let fresh: Vec<_> =
-                usable.iter().filter(|(server, _)| !fetch.avoid.contains(&server.ids.rsa)).cloned().collect();
-            weighted(if fresh.is_empty() { usable } else { fresh })
-        };
-        match fetch.source {
-            Source::Authority => from_list(authorities.collect()),
-            Source::Fallback if self.settings.fallbacks.is_empty() => from_list(authorities.collect()),
-            Source::Fallback => from_list(self.settings.fallbacks.iter().collect()),
-            Source::Cache => {
-                let guard = self.manager.factory().directory_guard(&fetch.avoid);
-                guard.map(|(ids, addrs, hop)| Server { ids, addrs, hop, guard: true }).or_else(|| {
-                    let all = self.settings.fallbacks.iter().chain(authorities);
-                    from_list(all.collect())
-                })
-            }
-        }
-    }
-
-    /// The server with this identity, if we know where it is.
-    fn known(&self, id: &RsaId) -> Option<Server> {
-        let mut configured = self.settings.fallbacks.iter().chain(&self.settings.authorities);
-        match configured.find(|server| server.ids.rsa == *id) {
-            Some(server) => self.configured(server),
-            None => {
-                let view = self.view.borrow();
-                let hop = Hop::of(&view.as_ref()?.relay(id)?)?;
-                let addrs = self.manager.factory().reachable(hop.addrs.iter().copied());
-                Some(Server { ids: hop.ids, addrs, hop: Some(hop), guard: false })
-            }
-        }
-    }
-
-    fn configured(&self, server: &DirServer) -> Option<Server> {
-        let addrs = self.manager.factory().reachable(server.or_addresses());
-        (!addrs.is_empty()).then_some(Server { ids: server.ids, addrs, hop: None, guard: false })
-    }
-}
-
-/// A circuit of one hop: it hides nothing, and encrypts what is public anyway; its point is that it looks like
-/// any other.
-async fn one_hop(
-    channels: &Channels,
-    manager: &CircMgr<RelayCircuits>,
-    bootstrap: &Bootstrap,
-    server: &Server,
-) -> Result<CircuitHandle, FetchError> {
-    let built = async {
-        let address = RelayAddress { ids: server.ids, addrs: server.addrs.clone() };
-        let channel = channels.get(&address).await.map_err(crate::CircuitError::from)?;
-        bootstrap.reached(Phase::OnehopCreate);
-        let circuit = CircuitHandle::new(&channel, manager.factory().circ_params())
-            .await
-            .map_err(crate::CircuitError::from)?;
-        let spec = match &server.hop {
-            Some(hop) => hop_spec(hop),
-            // Nobody has told us its onion key yet; the link protects the keys.
-            None => {
-                HopSpec { ids: server.ids, addrs: server.addrs.clone(), handshake: HopHandshake::CreateFast }
-            }
-        };
-        circuit.add_hop(spec, CREATE_TIMEOUT).await?;
-        Ok::<_, crate::CircuitError>(circuit)
-    };
-    let built = built.await;
-    if server.guard {
-        // Whether a better guard may be up matters to traffic only.
-        let _usable = manager.factory().guard_answered(&server.ids.rsa, built.as_ref().map(|_| ()));
-    }
-    Ok(built?)
-}
-
-async fn request(
-    circuit: &CircuitHandle,
-    fetch: &Fetch,
-    server: &Server,
-    bootstrap: &Bootstrap,
-    answering: &mpsc::UnboundedSender<FetchId>,
-    max_stall: Duration,
-) -> Result<Response, FetchError> {
-    let at = server.addrs.first().copied().ok_or(FetchError::NoServer)?;
-    let head = fetch.request.to_http(at, false);
-    match &fetch.request {
-        tor_dir::DirRequest::Consensus(_) => bootstrap.reached(Phase::RequestingStatus),
-        tor_dir::DirRequest::Certs { .. } => bootstrap.reached(Phase::LoadingKeys),
-        tor_dir::DirRequest::Microdescs(_) | _ => bootstrap.reached(Phase::RequestingDescriptors),
-    }
-    let open = OpenRequest::Dir(head.into());
-    let opened =
-        tokio::time::timeout(OPEN_TIMEOUT, circuit.open(&open)).await.map_err(|_| FetchError::Stalled)??;
-    let Opened::Stream(mut stream, _) = opened else { return Err(FetchError::NoStream) };
-    let mut reader = ResponseReader::new();
-    let mut chunk = vec![0; 16 * 1024];
-    let mut told = false;
-    loop {
-        let count = tokio::time::timeout(max_stall, stream.read(&mut chunk))
-            .await
-            .map_err(|_| FetchError::Stalled)??;
-        if count == 0 {
-            break;
-        }
-        reader.push(chunk.get(..count).unwrap_or_default())?;
-        if reader.status() == Some(200) && !std::mem::replace(&mut told, true) {
-            // Nobody waits for it if the directory task is ending.
-            let _ending = answering.send(fetch.id);
-        }
-    }
-    // Decompression may take a while too.
-    tokio::task::spawn_blocking(move || reader.finish())
-        .await
-        .map_err(std::io::Error::other)?
-        .map_err(FetchError::from)
 }
 
 fn moment() -> Moment {
     Moment { now: clock::now(), wall: clock::wall() }
-}
-
-fn weighted(servers: Vec<(Server, f64)>) -> Option<Server> {
-    let total: f64 = servers.iter().map(|(_, weight)| weight).sum();
-    let mut left = clock::rng().random::<f64>() * total;
-    let mut last = None;
-    for (server, weight) in servers {
-        last = Some(server);
-        left -= weight;
-        if left < 0.0 {
-            break;
-        }
-    }
-    last
 }

@@ -61,7 +61,7 @@ mod tls;
 pub use bootstrap::{Bootstrap, Phase};
 pub use channel::ChannelHandle;
 pub use circuit::{Answer, CircuitError, CircuitHandle, OpenRequest, Opened};
-pub use dir::{Directory, DirectorySettings};
+pub use dir::{Directory, DirectorySettings, Documents};
 pub use error::{ChannelError, StreamEnd};
 pub use factory::{CircuitSettings, RelayCircuits};
 pub use link::{Channels, RelayAddress};

@@ -21,7 +21,7 @@ impl Moment {
 impl DirState {
     /// When to give the state an [`crate::Input::Timer`], if no answer comes first.
     pub fn deadline(&self, at: Moment) -> Option<Instant> {
-        if self.obsolete.is_some() {
+        if self.obsolete.is_some() || !self.network {
             return None;
         }
         let certs_pending =
@@ -32,7 +32,7 @@ impl DirState {
 
     /// Gives out what is due.
     pub(super) fn plan(&mut self, at: Moment, rng: &mut impl CryptoRng) {
-        if self.obsolete.is_some() {
+        if self.obsolete.is_some() || !self.network {
             return self.cancel(|_| true);
         }
         self.plan_consensus(at, rng);
