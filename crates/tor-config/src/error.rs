@@ -10,6 +10,7 @@ use crate::dirline::DirLineError;
 use crate::log::LogError;
 use crate::policy::PolicyError;
 use crate::port::PortError;
+use crate::table::Kind;
 use crate::torrc::SyntaxError;
 use crate::value::ValueError;
 
@@ -30,6 +31,31 @@ pub struct ConfigError {
 impl ConfigError {
     pub(crate) fn new(at: Origin, option: impl Into<String>, problem: impl Into<Problem>) -> Self {
         Self { at, option: option.into(), problem: problem.into() }
+    }
+
+    /// What C Tor says of it, without a place and without advice: the text of a controller's error.
+    pub fn plain(&self) -> String {
+        let option = &self.option;
+        match &self.problem {
+            Problem::Unknown { .. } => format!("Unknown option '{option}'.  Failing."),
+            Problem::Ambiguous(..) => format!("Ambiguous option '{option}'.  Failing."),
+            Problem::Virtual => "Cannot assign directly to virtual option.".to_owned(),
+            Problem::Value { kind, value, error } => {
+                format!("Could not parse {option}: {}", error.explain(*kind, value))
+            }
+            Problem::Port(_) => format!("Invalid {} configuration", option.trim_start_matches('_')),
+            Problem::Policy(_) => format!("Error in {option} entry."),
+            Problem::Log(_) => "Failed to validate Log options. See logs for details.".to_owned(),
+            Problem::DirLine(_) => {
+                "Directory authority/fallback line did not parse. See logs for details.".to_owned()
+            }
+            Problem::Says(text) => text.clone(),
+            Problem::Rule(_) | Problem::NotBuilt(_) => format!("{option}: {}", self.problem),
+            Problem::Unreadable { path, .. } => {
+                format!("Unable to open configuration file \"{}\".", path.display())
+            }
+            Problem::Syntax(_) | Problem::TooDeep => self.problem.to_string(),
+        }
     }
 
     fn prefix(&self) -> String {
@@ -54,8 +80,15 @@ pub enum Problem {
     #[error("this name shows several options at once and can't be set")]
     Virtual,
     /// Its value is not of its type.
-    #[error(transparent)]
-    Value(#[from] ValueError),
+    #[error("{error}")]
+    Value {
+        /// The type.
+        kind: Kind,
+        /// The value, from the user's own configuration.
+        value: String,
+        /// What is wrong with it.
+        error: ValueError,
+    },
     /// A `SocksPort` line is wrong.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -74,6 +107,9 @@ pub enum Problem {
     /// Two options don't go together, or a value is out of its range.
     #[error("{0}")]
     Rule(&'static str),
+    /// The same, in the words that C Tor has for it and tools know.
+    #[error("{0}")]
+    Says(String),
     /// The text of a torrc can't be read.
     #[error(transparent)]
     Syntax(#[from] SyntaxError),

@@ -1,8 +1,11 @@
 //! Where the text of a configuration comes from.
 
-use std::fs;
-use std::io::{self, Read};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::TorrcStore;
 
 /// Reads files for [`load`](crate::load()). The second implementation is the one in tests, which has no disk.
 pub trait ConfigFiles {
@@ -62,6 +65,28 @@ impl ConfigFiles for Disk {
             }
         }
         Ok(files)
+    }
+}
+
+impl TorrcStore for Disk {
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        fs::exists(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn replace(&self, path: &Path, text: &str) -> io::Result<()> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".tmp");
+        let temporary = Path::new(&temporary);
+        // It may hold passwords.
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(temporary, path)
     }
 }
 

@@ -31,8 +31,10 @@
 //! assert!(notices[0].text.ends_with("options for relays are ignored: Nickname."));
 //! ```
 //!
-//! Left out until the control port needs them: writing a torrc, changes while the client runs.
+//! While the client runs, [`Loaded`] answers for its configuration and changes it: [`Settings::show`] is `GETCONF`,
+//! [`Loaded::set`] is `SETCONF` and `RESETCONF`, [`Loaded::load_text`] is `LOADCONF`, [`Loaded::save`] is `SAVECONF`.
 
+pub use self::change::{Change, ConfError, ReloadError};
 pub use self::cmdline::{CommandLine, CommandLineError, Invocation, Torrc, Verbosity};
 pub use self::config::{
     AutoBool, CircuitConfig, Config, DirectoryConfig, GuardConfig, LinkConfig, LogConfig, ProcessConfig,
@@ -46,9 +48,12 @@ pub use self::load::{Environment, Loaded, load};
 pub use self::log::{LogDomains, LogError, LogLine, LogTarget, Severity};
 pub use self::policy::{PolicyError, PolicyRemarks, SocksPolicy};
 pub use self::port::{Bind, Isolation, PortError, SocksFlags, SocksListener};
-pub use self::settings::{Setting, Settings};
+pub use self::save::TorrcStore;
+pub use self::settings::{Named, Setting, Settings};
+pub use self::show::{ConfLine, Extent, config_defaults, config_names};
 pub use self::value::{Value, ValueError};
 
+mod change;
 mod checks;
 mod cmdline;
 mod config;
@@ -62,7 +67,9 @@ mod policy;
 mod port;
 pub mod quote;
 mod resolve;
+mod save;
 mod settings;
+mod show;
 pub mod table;
 pub mod torrc;
 mod units;

@@ -38,6 +38,8 @@ pub enum Origin {
     Default,
     /// From the command line.
     CommandLine,
+    /// From a controller, while the client runs.
+    Controller,
     /// From a file.
     File {
         /// Its name; `-` is the standard input.
@@ -53,6 +55,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => Ok(()),
             Self::CommandLine => f.write_str("command line: "),
+            Self::Controller => f.write_str("controller: "),
             Self::File { path, line } => write!(f, "{}:{line}: ", path.display()),
         }
     }

@@ -20,12 +20,26 @@ pub struct Environment {
     pub system_torrc: PathBuf,
     /// The defaults that are read if none are named.
     pub system_defaults: PathBuf,
+    /// Where relative names of torrc files begin, so that they mean the same for as long as the client runs.
+    pub directory: Option<PathBuf>,
 }
 
 impl Environment {
-    /// This process's home, and `/etc/tor`.
+    /// This process's home and directory, and `/etc/tor`.
     pub fn from_process() -> Self {
-        Self { home: std::env::var_os("HOME").map(PathBuf::from), ..Self::default() }
+        Self {
+            home: std::env::var_os("HOME").map(PathBuf::from),
+            directory: std::env::current_dir().ok(),
+            ..Self::default()
+        }
+    }
+
+    fn torrc_path(&self, path: &Path) -> PathBuf {
+        let path = expand_home(&path.to_string_lossy(), self.home.as_deref());
+        match &self.directory {
+            Some(directory) => directory.join(path),
+            None => path,
+        }
     }
 }
 
@@ -36,20 +50,29 @@ impl Default for Environment {
             home: None,
             system_torrc: PathBuf::from("/etc/tor/torrc"),
             system_defaults: PathBuf::from("/etc/tor/torrc-defaults"),
+            directory: None,
         }
     }
 }
 
-/// A configuration that has been read.
+/// A configuration that has been read, and what is needed to change it.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// What the client wants to know.
     pub config: Config,
     /// What was set, and where.
     pub settings: Settings,
+    /// What is set below the torrc: the defaults, and what `torrc-defaults` says. `SAVECONF` leaves it out.
+    pub defaults: Settings,
     /// The torrc, if there was one; not for standard input.
     pub torrc: Option<PathBuf>,
-    notices: Vec<Notice>,
+    /// The file of defaults, if there was one.
+    pub torrc_defaults: Option<PathBuf>,
+    /// Whether the torrc has an `%include`.
+    pub includes: bool,
+    pub(crate) command_line: CommandLine,
+    pub(crate) environment: Environment,
+    pub(crate) notices: Vec<Notice>,
 }
 
 impl Loaded {
@@ -69,33 +92,72 @@ pub fn load(
     environment: &Environment,
 ) -> Result<Loaded, ConfigError> {
     let mut notices = command_line.notices.clone();
-    let reader = Reader { files };
-    let defaults = defaults_source(command_line, &reader, environment, &mut notices)?;
-    let (path, torrc) = torrc_source(command_line, &reader, environment, &mut notices)?;
-    let sources = [defaults, torrc, command_line.options.clone()];
+    let reader = Reader::new(files);
+    let (torrc_defaults, defaults) = defaults_source(command_line, &reader, environment, &mut notices)?;
+    let (torrc, lines) = torrc_source(command_line, &reader, environment, &mut notices)?;
+    let mut loaded = flatten(&defaults, &lines, Network::Public, command_line, environment, notices)?;
+    loaded.torrc = torrc;
+    loaded.torrc_defaults = torrc_defaults;
+    Ok(loaded)
+}
 
-    let mut told = Vec::new();
-    let mut settings = flatten(&sources, Network::Public, &mut told)?;
-    if settings.bool("TestingTorNetwork") {
-        told.clear();
-        settings = flatten(&sources, Network::Testing, &mut told)?;
+/// What stands in one source, with all that it includes.
+#[derive(Default)]
+pub(crate) struct Source {
+    lines: Vec<Line>,
+    includes: bool,
+}
+
+/// Reads text that a controller sends as if it were a torrc.
+pub(crate) fn text_source(
+    text: &str,
+    files: &impl ConfigFiles,
+    notices: &mut Vec<Notice>,
+) -> Result<Source, ConfigError> {
+    let mut source = Source::default();
+    let path: Arc<Path> = Arc::from(Path::new("LOADCONF"));
+    Reader::new(files).text(text.as_bytes(), &path, 1, &mut source, notices)?;
+    Ok(source)
+}
+
+/// Puts defaults, torrc and command line over each other, and makes a configuration of them. `network` is what is
+/// known beforehand: the sources may turn it into a testing network.
+pub(crate) fn flatten(
+    defaults: &Source,
+    torrc: &Source,
+    network: Network,
+    command_line: &CommandLine,
+    environment: &Environment,
+    mut notices: Vec<Notice>,
+) -> Result<Loaded, ConfigError> {
+    let layers = |network| {
+        let mut told = Vec::new();
+        let mut settings = Settings::new(network);
+        settings.assign(&defaults.lines, &mut told)?;
+        let defaults = settings.clone();
+        settings.assign(&torrc.lines, &mut told)?;
+        settings.assign(&command_line.options, &mut told)?;
+        Ok((settings, defaults, told))
+    };
+    let (mut settings, mut defaults, mut told) = layers(network)?;
+    if network == Network::Public && settings.bool("TestingTorNetwork") {
+        (settings, defaults, told) = layers(Network::Testing)?;
     }
     notices.append(&mut told);
     let home = environment.home.as_deref();
     let config = Config::from_settings(&settings, home, command_line.verbosity, &mut notices)?;
-    Ok(Loaded { config, settings, torrc: path, notices })
-}
-
-fn flatten(
-    sources: &[Vec<Line>],
-    network: Network,
-    notices: &mut Vec<Notice>,
-) -> Result<Settings, ConfigError> {
-    let mut settings = Settings::new(network);
-    for source in sources {
-        settings.assign(source, notices)?;
-    }
-    Ok(settings)
+    config.correct(&mut settings);
+    Ok(Loaded {
+        config,
+        settings,
+        defaults,
+        torrc: None,
+        torrc_defaults: None,
+        includes: torrc.includes,
+        command_line: command_line.clone(),
+        environment: environment.clone(),
+        notices,
+    })
 }
 
 /// The lower file. It never has to be there.
@@ -104,13 +166,14 @@ fn defaults_source(
     reader: &Reader<'_, impl ConfigFiles>,
     environment: &Environment,
     notices: &mut Vec<Notice>,
-) -> Result<Vec<Line>, ConfigError> {
+) -> Result<(Option<PathBuf>, Source), ConfigError> {
     let named = command_line.defaults_torrc.as_deref();
-    let path = named.map_or_else(
-        || environment.system_defaults.clone(),
-        |path| expand_home(&path.to_string_lossy(), environment.home.as_deref()),
-    );
-    if reader.files.is_file(&path) { reader.source(&path, notices) } else { Ok(Vec::new()) }
+    let path = named.map_or_else(|| environment.system_defaults.clone(), |path| environment.torrc_path(path));
+    if !reader.files.is_file(&path) {
+        return Ok((None, Source::default()));
+    }
+    let source = reader.source(&path, notices)?;
+    Ok((Some(path), source))
 }
 
 /// The torrc: its path if it has one, and its lines.
@@ -119,7 +182,7 @@ fn torrc_source(
     reader: &Reader<'_, impl ConfigFiles>,
     environment: &Environment,
     notices: &mut Vec<Notice>,
-) -> Result<(Option<PathBuf>, Vec<Line>), ConfigError> {
+) -> Result<(Option<PathBuf>, Source), ConfigError> {
     let home = environment.home.as_deref();
     let (path, optional) = match &command_line.torrc {
         Torrc::Stdin => {
@@ -128,11 +191,11 @@ fn torrc_source(
                 let problem = Problem::Unreadable { path: PathBuf::from("-"), kind: error.kind() };
                 ConfigError::new(Origin::CommandLine, "", problem)
             })?;
-            let mut lines = Vec::new();
-            reader.text(&text, &path, 1, &mut lines, notices)?;
-            return Ok((None, lines));
+            let mut source = Source::default();
+            reader.text(&text, &path, 1, &mut source, notices)?;
+            return Ok((None, source));
         }
-        Torrc::File(path) => (expand_home(&path.to_string_lossy(), home), command_line.ignore_missing_torrc),
+        Torrc::File(path) => (environment.torrc_path(path), command_line.ignore_missing_torrc),
         Torrc::Default => {
             let personal = home.map(|home| home.join(".torrc"));
             let personal = personal.filter(|path| reader.files.is_file(path));
@@ -144,24 +207,29 @@ fn torrc_source(
         }
     };
     if optional && !reader.files.is_file(&path) {
-        let text = format!("Configuration file {} not present, using reasonable defaults.", path.display());
+        let text =
+            format!("Configuration file \"{}\" not present, using reasonable defaults.", path.display());
         notices.push(Notice::tell(text));
-        return Ok((None, Vec::new()));
+        return Ok((None, Source::default()));
     }
-    let lines = reader.source(&path, notices)?;
-    Ok((Some(path), lines))
+    let source = reader.source(&path, notices)?;
+    Ok((Some(path), source))
 }
 
 struct Reader<'a, F> {
     files: &'a F,
 }
 
-impl<F: ConfigFiles> Reader<'_, F> {
+impl<'a, F: ConfigFiles> Reader<'a, F> {
+    fn new(files: &'a F) -> Self {
+        Self { files }
+    }
+
     /// One file and all it includes.
-    fn source(&self, path: &Path, notices: &mut Vec<Notice>) -> Result<Vec<Line>, ConfigError> {
-        let mut lines = Vec::new();
-        self.file(path, 1, &Origin::CommandLine, &mut lines, notices)?;
-        Ok(lines)
+    fn source(&self, path: &Path, notices: &mut Vec<Notice>) -> Result<Source, ConfigError> {
+        let mut source = Source::default();
+        self.file(path, 1, &Origin::CommandLine, &mut source, notices)?;
+        Ok(source)
     }
 
     fn file(
@@ -169,13 +237,13 @@ impl<F: ConfigFiles> Reader<'_, F> {
         path: &Path,
         depth: u32,
         asked_at: &Origin,
-        lines: &mut Vec<Line>,
+        source: &mut Source,
         notices: &mut Vec<Notice>,
     ) -> Result<(), ConfigError> {
         let text = self.files.read(path).map_err(|error| unreadable(asked_at, path, error.kind()))?;
         let how = if depth == 1 { "Read" } else { "Included" };
-        notices.push(Notice::tell(format!("{how} configuration file {}.", path.display())));
-        self.text(&text, &Arc::from(path), depth, lines, notices)
+        notices.push(Notice::tell(format!("{how} configuration file \"{}\".", path.display())));
+        self.text(&text, &Arc::from(path), depth, source, notices)
     }
 
     fn text(
@@ -183,7 +251,7 @@ impl<F: ConfigFiles> Reader<'_, F> {
         text: &[u8],
         path: &Arc<Path>,
         depth: u32,
-        lines: &mut Vec<Line>,
+        source: &mut Source,
         notices: &mut Vec<Notice>,
     ) -> Result<(), ConfigError> {
         let at = |line| Origin::File { path: Arc::clone(path), line };
@@ -194,9 +262,10 @@ impl<F: ConfigFiles> Reader<'_, F> {
                 entry.map_err(|(line, error): (u32, SyntaxError)| ConfigError::new(at(line), "", error))?;
             let origin = at(entry.line);
             if entry.key != INCLUDE {
-                lines.push(entry.at(origin));
+                source.lines.push(entry.at(origin));
                 continue;
             }
+            source.includes = true;
             if depth >= DEEPEST_INCLUDE {
                 return Err(ConfigError::new(origin, INCLUDE, Problem::TooDeep));
             }
@@ -204,7 +273,7 @@ impl<F: ConfigFiles> Reader<'_, F> {
             let included =
                 included.map_err(|error| unreadable(&origin, Path::new(&entry.value), error.kind()))?;
             for file in included {
-                self.file(&file, depth.saturating_add(1), &origin, lines, notices)?;
+                self.file(&file, depth.saturating_add(1), &origin, source, notices)?;
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ use crate::dirline::{DirLineError, check_authority, check_fallback};
 use crate::log::{LogError, LogTarget, Severity};
 use crate::port::{Bind, PortError};
 use crate::{
-    AutoBool, ConfigError, LogLine, Notice, Problem, Settings, SocksListener, SocksPolicy, Verbosity,
+    AutoBool, ConfigError, LogLine, Notice, Problem, Settings, SocksListener, SocksPolicy, Value, Verbosity,
 };
 
 /// Where state lives if nobody has a home: a home of `/` or none.
@@ -46,6 +46,15 @@ impl Config {
         };
         checks::rules(settings, &config, notices)?;
         Ok(config)
+    }
+
+    /// Puts what is used in place of what was asked for, where C Tor does so: `GETCONF` shows it.
+    pub(crate) fn correct(&self, settings: &mut Settings) {
+        let circuits = &self.circuits;
+        settings.correct("MaxCircuitDirtiness", Value::Number(circuits.max_dirtiness.as_secs()));
+        if let Some(timeout) = circuits.stream_timeout {
+            settings.correct("CircuitStreamTimeout", Value::Number(timeout.as_secs()));
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::table::{self, Kind, Lookup, Network, OptionSpec};
 use crate::value::Value;
 use crate::{AutoBool, ConfigError, Line, Mark, Notice, Origin, Problem};
 
-/// Everything that was assigned. `GETCONF` and `SAVECONF` will read it; [`Config`](crate::Config) is made of it.
+/// Everything that was assigned. `GETCONF` and `SAVECONF` read it; [`Config`](crate::Config) is made of it.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     network: Network,
@@ -36,6 +36,15 @@ struct List {
     lines: Vec<Setting>,
     /// The next line replaces these, because they are from a lower source.
     fragile: bool,
+}
+
+/// What a controller's assignment does first to an option that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// `SETCONF`: zero, or nothing.
+    Clear,
+    /// `RESETCONF`: the built-in default.
+    ToDefault,
 }
 
 /// One line of a list.
@@ -72,7 +81,7 @@ impl Settings {
                 notices.push(Notice::warn(format!("{}{} is deprecated: {why}.", line.origin, spec.name)));
             }
             if spec.kind.is_list() {
-                self.assign_list(spec, line, notices);
+                self.assign_list(spec, line, notices)?;
                 continue;
             }
             if !line.value.is_empty() && seen.insert(spec.name, ()).is_some() {
@@ -84,8 +93,7 @@ impl Settings {
             let value = if line.value.is_empty() {
                 spec.kind.cleared()
             } else {
-                let parsed = spec.kind.parse(&line.value);
-                parsed.map_err(|problem| ConfigError::new(line.origin.clone(), spec.name, problem))?
+                read(spec, &line.value, &line.origin)?
             };
             self.single.insert(spec.name, Assigned { value, origin: line.origin.clone() });
         }
@@ -93,7 +101,78 @@ impl Settings {
         Ok(())
     }
 
-    fn assign_list(&mut self, spec: &'static OptionSpec, line: &Line, notices: &mut Vec<Notice>) {
+    /// Assigns as a controller does: each option that is named is first cleared (or, with [`Named::ToDefault`],
+    /// put back to its default) and then takes the values that are given for it, a list all of them.
+    ///
+    /// # Errors
+    /// At the first name that is no option, and the first value that is not of its option's type. `self` is then
+    /// half changed: work on a copy.
+    pub fn assign_named(
+        &mut self,
+        assignments: &[(String, Option<String>)],
+        named: Named,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), ConfigError> {
+        let lines: Vec<_> = assignments
+            .iter()
+            .map(|(key, value)| Line {
+                key: key.clone(),
+                value: value.clone().unwrap_or_default(),
+                mark: Mark::Append,
+                origin: Origin::Controller,
+            })
+            .collect();
+        let specs: Vec<_> = lines.iter().map(|line| resolve(line, notices)).collect();
+        for spec in specs.iter().flatten().flatten() {
+            self.reset(spec, named);
+        }
+        for (line, spec) in lines.iter().zip(specs) {
+            let Some(spec) = spec? else { continue };
+            if line.value.is_empty() {
+                continue;
+            }
+            if spec.kind.is_list() {
+                self.assign_list(spec, line, notices)?;
+            } else {
+                let value = read(spec, &line.value, &line.origin)?;
+                self.single.insert(spec.name, Assigned { value, origin: line.origin.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self, spec: &'static OptionSpec, named: Named) {
+        if spec.kind.is_list() {
+            self.lists.remove(spec.list_key());
+            return;
+        }
+        // "The default" is the public network's, even where a testing network began with another: so does C Tor.
+        let value = match (named, spec.default) {
+            (Named::ToDefault, Some(default)) => {
+                spec.kind.parse(default).unwrap_or_else(|_| spec.kind.cleared())
+            }
+            (Named::ToDefault, None) | (Named::Clear, _) => spec.kind.cleared(),
+        };
+        self.single.insert(spec.name, Assigned { value, origin: Origin::Controller });
+    }
+
+    /// Puts a corrected value in place of the one that was assigned: a value that was out of its bounds is shown
+    /// as the one that is used.
+    pub(crate) fn correct(&mut self, name: &'static str, value: Value) {
+        if let Some(assigned) = self.single.get_mut(name) {
+            assigned.value = value;
+        }
+    }
+
+    fn assign_list(
+        &mut self,
+        spec: &'static OptionSpec,
+        line: &Line,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), ConfigError> {
+        if spec.kind == Kind::Virtual && !line.value.is_empty() {
+            return Err(ConfigError::new(line.origin.clone(), line.key.clone(), Problem::Virtual));
+        }
         let list = self.lists.entry(spec.list_key()).or_default();
         match (line.mark, line.value.is_empty()) {
             (Mark::Clear, _) => *list = List::default(),
@@ -109,6 +188,7 @@ impl Settings {
                 list.lines.push(Setting { name: spec.name, value, origin });
             }
         }
+        Ok(())
     }
 
     /// The value of an option with one value: as assigned, else its default. `None` if there is no such
@@ -128,6 +208,19 @@ impl Settings {
     pub fn lines(&self, name: &str) -> &[Setting] {
         let list = table::find(name).and_then(|spec| self.lists.get(spec.list_key()));
         list.map_or(&[], |list| list.lines.as_slice())
+    }
+
+    /// Whether an option has the same value, or the same lines in the same order, here and there. Where they were
+    /// set does not count.
+    pub fn same(&self, other: &Self, spec: &OptionSpec) -> bool {
+        if spec.kind.is_list() {
+            let (ours, theirs) = (self.lines(spec.name), other.lines(spec.name));
+            let pairs = ours.iter().zip(theirs);
+            return ours.len() == theirs.len()
+                && pairs.into_iter().all(|(a, b)| a.name == b.name && a.value == b.value);
+        }
+        self.value(spec.name).and_then(|value| value.text())
+            == other.value(spec.name).and_then(|value| value.text())
     }
 
     /// Where an option was set: for a list, where its first line stands.
@@ -207,7 +300,15 @@ fn resolve(line: &Line, notices: &mut Vec<Notice>) -> Result<Option<&'static Opt
         Lookup::Ambiguous(first, second) => return error(Problem::Ambiguous(first, second)),
         Lookup::Unknown { nearest } => return error(Problem::Unknown { nearest }),
     };
-    if spec.kind == Kind::Virtual { error(Problem::Virtual) } else { Ok(Some(spec)) }
+    Ok(Some(spec))
+}
+
+/// Reads the value of an option that is no list.
+fn read(spec: &OptionSpec, text: &str, origin: &Origin) -> Result<Value, ConfigError> {
+    spec.kind.parse(text).map_err(|error| {
+        let problem = Problem::Value { kind: spec.kind, value: text.to_owned(), error };
+        ConfigError::new(origin.clone(), spec.name, problem)
+    })
 }
 
 #[cfg(test)]

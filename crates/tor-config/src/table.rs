@@ -226,6 +226,40 @@ pub fn lookup(name: &str) -> Lookup {
     }
 }
 
+/// What `GETCONF` means by a name: an alias, a whole name in any case, else the first name in the alphabet that
+/// begins like this. A guess does no harm here; hidden and obsolete names count.
+pub fn find_for_reading(name: &str) -> Option<Readable> {
+    let name = expand_alias(name, false).map_or(name, |(full, _)| full);
+    if let Some(spec) = find(name) {
+        return Some(Readable::Option(spec));
+    }
+    if let Some(obsolete) = OBSOLETE.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+        return Some(Readable::Obsolete(obsolete));
+    }
+    if name.is_empty() {
+        return None;
+    }
+    let option = options().iter().find(|spec| starts_with(spec.name, name));
+    let obsolete = OBSOLETE.iter().filter(|known| starts_with(known, name)).min_by(|a, b| compare(a, b));
+    match (option, obsolete) {
+        (Some(spec), Some(obsolete)) if compare(spec.name, obsolete).is_gt() => {
+            Some(Readable::Obsolete(obsolete))
+        }
+        (Some(spec), _) => Some(Readable::Option(spec)),
+        (None, Some(obsolete)) => Some(Readable::Obsolete(obsolete)),
+        (None, None) => None,
+    }
+}
+
+/// What [`find_for_reading`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readable {
+    /// An option.
+    Option(&'static OptionSpec),
+    /// A name that once was one; it never has a value.
+    Obsolete(&'static str),
+}
+
 /// An alias, expanded: the full name and whether the short one is deprecated.
 pub(crate) fn expand_alias(name: &str, on_command_line: bool) -> Option<(&'static str, bool)> {
     let mut found: Option<(&'static str, bool)> = None;

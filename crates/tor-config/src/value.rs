@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::AutoBool;
+use crate::quote::quote;
 use crate::table::Kind;
 use crate::units::Units;
 
@@ -20,10 +21,30 @@ pub enum Value {
     Number(u64),
     /// [`Kind::Float`]; never infinite or NaN.
     Float(f64),
-    /// [`Kind::String`], [`Kind::Filename`], [`Kind::Relays`]; `None` if it is not set.
+    /// [`Kind::String`], [`Kind::Filename`]; `None` if it is not set.
     Text(Option<String>),
-    /// [`Kind::Csv`]; trimmed, none of them empty.
+    /// [`Kind::Csv`], [`Kind::Relays`]; trimmed, none of them empty.
     Items(Vec<String>),
+}
+
+impl Value {
+    /// The value as C Tor writes it: numbers in the smallest unit, fractions with six digits. `None` if nothing
+    /// is set.
+    pub fn text(&self) -> Option<String> {
+        Some(match self {
+            Self::Bool(on) => u8::from(*on).to_string(),
+            Self::Auto(auto) => match auto {
+                AutoBool::Off => "0".to_owned(),
+                AutoBool::On => "1".to_owned(),
+                AutoBool::Auto => "auto".to_owned(),
+            },
+            Self::Int(number) => number.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::Float(number) => format!("{number:.6}"),
+            Self::Text(text) => return text.clone(),
+            Self::Items(items) => items.join(","),
+        })
+    }
 }
 
 /// A value that isn't of its type.
@@ -45,6 +66,48 @@ pub enum ValueError {
     /// A unit of another kind, or none.
     #[error("unknown unit")]
     UnknownUnit,
+}
+
+impl ValueError {
+    /// What C Tor says of a value of this type, without the option's name. Its sentences name the value.
+    pub(crate) fn explain(self, kind: Kind, value: &str) -> String {
+        match kind {
+            Kind::Bool => format!("Unrecognized value {value}. Allowed values are 0 and 1."),
+            Kind::AutoBool => format!("Unrecognized value {value}. Allowed values are 0, 1, and auto."),
+            Kind::Int | Kind::PosInt => {
+                let least = if kind == Kind::Int { i32::MIN } else { 0 };
+                format!(
+                    "Integer {value} is malformed or out of bounds. Allowed values are between {least} and {}.",
+                    i32::MAX
+                )
+            }
+            Kind::U64 => format!("Integer {value} is malformed or out of bounds."),
+            Kind::Float => format!("Could not convert {} to a number.", quote(value.as_bytes())),
+            Kind::FirstSeconds => self.explain(Kind::Seconds, value.split(',').next().unwrap_or_default()),
+            Kind::DataSize | Kind::Seconds | Kind::Millis => {
+                let detail = match self {
+                    // Read as unsigned, a negative number is a very large one.
+                    Self::NotANumber if value.trim_start().starts_with('-') => {
+                        format!("Overflow while parsing {value} ")
+                    }
+                    Self::TooLarge if kind == Kind::DataSize => format!("Overflow while parsing {value} "),
+                    Self::TooLarge => return format!("Provided value {value} is too large"),
+                    Self::UnknownUnit => format!("Unknown unit in {value}"),
+                    Self::NotABool | Self::NotAnAutoBool | Self::NotANumber => {
+                        format!("Unable to parse {value} as a number")
+                    }
+                };
+                format!("Provided value is malformed or out of bounds: {detail}")
+            }
+            Kind::String
+            | Kind::Filename
+            | Kind::Csv
+            | Kind::Relays
+            | Kind::Lines
+            | Kind::Dependent(_)
+            | Kind::Virtual => self.to_string(),
+        }
+    }
 }
 
 impl Kind {
@@ -82,8 +145,8 @@ impl Kind {
                 let first = text.split(',').next().unwrap_or_default();
                 Value::Number(small(Units::SECONDS.parse(first)?)?)
             }
-            Self::String | Self::Filename | Self::Relays => Value::Text(Some(text.to_owned())),
-            Self::Csv => Value::Items(items(text).map(str::to_owned).collect()),
+            Self::String | Self::Filename => Value::Text(Some(text.to_owned())),
+            Self::Csv | Self::Relays => Value::Items(items(text).map(str::to_owned).collect()),
             Self::Lines | Self::Dependent(_) | Self::Virtual => Value::Text(Some(text.to_owned())),
         })
     }
@@ -98,13 +161,10 @@ impl Kind {
                 Value::Number(0)
             }
             Self::Float => Value::Float(0.0),
-            Self::Csv => Value::Items(Vec::new()),
-            Self::String
-            | Self::Filename
-            | Self::Relays
-            | Self::Lines
-            | Self::Dependent(_)
-            | Self::Virtual => Value::Text(None),
+            Self::Csv | Self::Relays => Value::Items(Vec::new()),
+            Self::String | Self::Filename | Self::Lines | Self::Dependent(_) | Self::Virtual => {
+                Value::Text(None)
+            }
         }
     }
 }
@@ -154,6 +214,26 @@ mod tests {
         assert_eq!(Kind::Seconds.parse("1000 months"), Err(ValueError::TooLarge));
         assert_eq!(Kind::FirstSeconds.parse("6, 11, x"), Ok(Value::Number(6)));
         assert_eq!(Kind::Csv.parse(" a,, b ,"), Ok(Value::Items(vec!["a".into(), "b".into()])));
+    }
+
+    #[test]
+    fn values_are_written_as_c_tor_writes_them() {
+        for (kind, read, written) in [
+            (Kind::Bool, "1", "1"),
+            (Kind::AutoBool, "AUTO", "auto"),
+            (Kind::Int, "-1", "-1"),
+            (Kind::DataSize, "1 KB", "1024"),
+            (Kind::Seconds, "2 minutes", "120"),
+            (Kind::Float, "2.5", "2.500000"),
+            (Kind::Float, "-1", "-1.000000"),
+            (Kind::String, "a b", "a b"),
+            (Kind::Relays, "{de}, $AB ,,x", "{de},$AB,x"),
+            (Kind::Csv, "", ""),
+        ] {
+            assert_eq!(kind.parse(read).unwrap().text().as_deref(), Some(written), "{kind:?}");
+        }
+        assert_eq!(Kind::String.cleared().text(), None);
+        assert_eq!(Kind::Csv.cleared().text().as_deref(), Some(""));
     }
 
     #[test]

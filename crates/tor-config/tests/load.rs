@@ -140,7 +140,7 @@ fn includes_stand_in_for_their_text() {
     let loaded = read(&files, &["-f", "rc"]).unwrap();
     let ports: Vec<_> = loaded.config.socks.listeners.iter().map(|port| port.bind.to_string()).collect();
     assert_eq!(ports, ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3", "127.0.0.1:4"]);
-    assert!(loaded.notices().iter().any(|notice| notice.text.contains("Included configuration file deep")));
+    assert!(loaded.notices().iter().any(|notice| notice.text.contains("Included configuration file \"deep")));
 }
 
 #[test]

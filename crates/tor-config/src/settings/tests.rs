@@ -100,7 +100,7 @@ fn errors_name_the_option() {
     assert_eq!(problem("SocksPortLines 1"), Problem::Virtual);
     assert_eq!(problem("Circuit 1"), Problem::Ambiguous("CircuitBuildTimeout", "CircuitPadding"));
     // Types are checked for options of relays as well.
-    assert!(matches!(problem("ExitRelay maybe"), Problem::Value(_)));
+    assert!(matches!(problem("ExitRelay maybe"), Problem::Value { .. }));
     let error = Settings::default().assign(&lines("TestSocks 2"), &mut Vec::new()).unwrap_err();
     assert_eq!(error.to_string(), "command line: TestSocks: allowed values are 0 and 1");
 }
