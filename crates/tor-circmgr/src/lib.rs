@@ -50,7 +50,7 @@ use tor_path::{ExitNeed, Path, PathError};
 
 pub use isolation::IsolationKey;
 pub use manager::{CircMgr, Timing};
-pub use open::ConnectError;
+pub use open::{ConnectError, Detached, Opening, Setback};
 pub use refusals::Target;
 
 /// The way to the network: chooses relays and builds circuits. Implemented by the crate with the sockets.

@@ -52,7 +52,7 @@ impl Default for Timing {
 /// The circuits of a client.
 pub struct CircMgr<F: CircuitFactory> {
     factory: F,
-    pub(crate) timing: Timing,
+    timing: Timing,
     pool: Mutex<Pool<F::Circuit>>,
     /// A circuit was built, failed or given up: streams that wait should look again.
     changed: Notify,
@@ -85,6 +85,11 @@ impl<F: CircuitFactory> CircMgr<F> {
             orders,
             to_build: Mutex::new(Some(to_build)),
         }
+    }
+
+    /// The times of the configuration.
+    pub const fn timing(&self) -> Timing {
+        self.timing
     }
 
     /// The way to the network.

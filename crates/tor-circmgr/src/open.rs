@@ -3,7 +3,7 @@
 //! C Tor's rules (`connection_ap_process_end_not_open`), and bounds of our own where C Tor goes on until the
 //! application's patience ends: a target that every exit refuses must not make us ask them all.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
@@ -66,6 +66,37 @@ struct Trials {
     last: Option<StreamRefusal>,
 }
 
+/// A stream on its way: what it asks for, and which exits it has met. One attempt at a time, so that whoever leads the
+/// stream can tell how each went, and choose a circuit for it ([`Opening::on_circuit`]).
+pub struct Opening<'a, F: CircuitFactory> {
+    manager: &'a CircMgr<F>,
+    need: ExitNeed,
+    key: IsolationKey,
+    keep_alive: bool,
+    deadline: Instant,
+    trials: Trials,
+}
+
+/// An attempt that did not open the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Setback {
+    /// Another circuit may serve it.
+    Detached(Detached),
+    /// There is no use in trying again.
+    Over(ConnectError),
+}
+
+/// Why a stream left a circuit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Detached {
+    /// The exit refused, or the circuit closed.
+    Refused(StreamRefusal),
+    /// The exit did not answer in time.
+    Silent,
+}
+
 impl<F: CircuitFactory> CircMgr<F> {
     /// Opens a stream for `request` to what `need` says, on a circuit that no other key uses.
     ///
@@ -82,77 +113,150 @@ impl<F: CircuitFactory> CircMgr<F> {
         key: &IsolationKey,
         keep_alive: bool,
     ) -> Result<<F::Circuit as BuiltCircuit>::Stream, ConnectError> {
-        let deadline = Instant::now() + self.timing.socks_timeout;
-        let target = F::Circuit::target(request);
-        let wish = Wish { need, key, target: &target };
-        let keep_alive = keep_alive && key.has_credentials();
-        let mut trials = Trials::default();
+        let deadline = Instant::now() + self.timing().socks_timeout;
+        let mut opening = self.opening(*need, key.clone(), keep_alive, deadline);
         loop {
-            let found = timeout_at(deadline, self.circuit(wish, &trials.avoid)).await;
-            let chosen = match (found, trials.last) {
-                (Ok(Ok(chosen)), _) => chosen,
-                // No exit is left: what the last one said tells more than that.
-                (Ok(Err(ConnectError::NoPath(_))), Some(last)) => return Err(ConnectError::Refused(last)),
-                (Ok(Err(error)), _) => return Err(error),
-                (Err(_), _) => return Err(ConnectError::TimedOut),
-            };
-            if keep_alive {
-                self.pool().keep_alive(chosen.slot, Instant::now());
-            }
-            let until = deadline.min(Instant::now() + self.patience(&trials));
-            match timeout_at(until, chosen.circuit.open(request)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(refusal)) => self.refused(wish, &chosen, refusal, &mut trials)?,
-                Err(_) if Instant::now() >= deadline => return Err(ConnectError::TimedOut),
-                Err(_) => {
-                    debug!("An exit did not answer in time; trying another");
-                    self.pool().retire(chosen.slot);
-                    self.note_change();
-                    trials.silent += 1;
-                    trials.avoid.silent.extend(chosen.exit);
-                }
+            match opening.attempt(request).await {
+                Ok(stream) => return Ok(stream),
+                Err(Setback::Detached(_)) => {}
+                Err(Setback::Over(error)) => return Err(error),
             }
         }
     }
 
-    fn patience(&self, trials: &Trials) -> Duration {
-        self.timing.stream_timeout.unwrap_or(if trials.silent < 2 { PATIENCE.0 } else { PATIENCE.1 })
+    /// A stream that is to be open by `deadline`; the arguments are those of [`CircMgr::open`].
+    pub fn opening(
+        &self,
+        need: ExitNeed,
+        key: IsolationKey,
+        keep_alive: bool,
+        deadline: Instant,
+    ) -> Opening<'_, F> {
+        let keep_alive = keep_alive && key.has_credentials();
+        Opening { manager: self, need, key, keep_alive, deadline, trials: Trials::default() }
+    }
+}
+
+impl<F: CircuitFactory> Opening<'_, F> {
+    /// The stream leads elsewhere from now on; what exits said of its old target counts on.
+    pub fn set_need(&mut self, need: ExitNeed) {
+        self.need = need;
     }
 
-    /// Takes the refusal to heart. An error if the stream is not to be tried again.
+    /// Tries one circuit, waiting until one is built where none is ready.
+    ///
+    /// # Errors
+    /// If it does not serve the stream.
+    pub async fn attempt(
+        &mut self,
+        request: &<F::Circuit as BuiltCircuit>::Request,
+    ) -> Result<<F::Circuit as BuiltCircuit>::Stream, Setback> {
+        let target = F::Circuit::target(request);
+        let Self { manager, need, key, keep_alive, deadline, trials } = self;
+        let wish = Wish { need, key, target: &target };
+        let found = timeout_at(*deadline, manager.circuit(wish, &trials.avoid)).await;
+        let chosen = match (found, trials.last) {
+            (Ok(Ok(chosen)), _) => chosen,
+            // No exit is left: what the last one said tells more than that.
+            (Ok(Err(ConnectError::NoPath(_))), Some(last)) => {
+                return Err(Setback::Over(ConnectError::Refused(last)));
+            }
+            (Ok(Err(error)), _) => return Err(Setback::Over(error)),
+            (Err(_), _) => return Err(Setback::Over(ConnectError::TimedOut)),
+        };
+        if *keep_alive {
+            manager.pool().keep_alive(chosen.slot, Instant::now());
+        }
+        let until = (*deadline).min(Instant::now() + manager.patience(trials));
+        match timeout_at(until, chosen.circuit.open(request)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(refusal)) => Err(manager.refused(wish, &chosen, refusal, trials)),
+            Err(_) if Instant::now() >= *deadline => Err(Setback::Over(ConnectError::TimedOut)),
+            Err(_) => {
+                debug!("An exit did not answer in time; trying another");
+                manager.pool().retire(chosen.slot);
+                manager.note_change();
+                trials.silent += 1;
+                trials.avoid.silent.extend(chosen.exit);
+                Err(Setback::Detached(Detached::Silent))
+            }
+        }
+    }
+
+    /// Tries a circuit that somebody else chose: `opening` is what opens the stream on it.
+    ///
+    /// # Errors
+    /// If it does not serve the stream.
+    pub async fn on_circuit<S>(
+        &mut self,
+        opening: impl Future<Output = Result<S, StreamRefusal>>,
+    ) -> Result<S, Setback> {
+        let until = self.deadline.min(Instant::now() + self.manager.patience(&self.trials));
+        match timeout_at(until, opening).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(refusal)) => Err(self.trials.count(refusal)),
+            Err(_) if Instant::now() >= self.deadline => Err(Setback::Over(ConnectError::TimedOut)),
+            Err(_) => {
+                self.trials.silent += 1;
+                Err(Setback::Detached(Detached::Silent))
+            }
+        }
+    }
+}
+
+impl<F: CircuitFactory> CircMgr<F> {
+    fn patience(&self, trials: &Trials) -> Duration {
+        self.timing().stream_timeout.unwrap_or(if trials.silent < 2 { PATIENCE.0 } else { PATIENCE.1 })
+    }
+
+    /// Takes the refusal to heart.
     fn refused(
         &self,
         wish: Wish<'_>,
         chosen: &Chosen<F::Circuit>,
         refusal: StreamRefusal,
         trials: &mut Trials,
-    ) -> Result<(), ConnectError> {
-        trials.last = Some(refusal);
+    ) -> Setback {
         let about = about(&refusal);
-        let (count, most) = match about {
-            About::Target => return Err(ConnectError::Refused(refusal)),
-            About::MaybeTarget => (&mut trials.unresolved, MAX_UNRESOLVED),
-            About::ExitAndTarget | About::Exit => (&mut trials.unwilling, MAX_UNWILLING),
-            About::Circuit => (&mut trials.lost, MAX_LOST),
-        };
-        *count += 1;
-        let enough = *count >= most;
         let now = Instant::now();
         let mut pool = self.pool();
         match (about, chosen.exit) {
+            (About::Target, _) => {}
             (About::Circuit, _) | (_, None) => pool.retire(chosen.slot),
             (About::Exit, Some(exit)) => pool.refusals.of_all(exit, now),
             (_, Some(exit)) => pool.refusals.of_target(exit, now, wish.key, wish.target),
         }
         drop(pool);
-        if about != About::Circuit {
+        if !matches!(about, About::Circuit | About::Target) {
             trials.avoid.refused.extend(chosen.exit);
         }
-        if enough {
-            return Err(ConnectError::Refused(refusal));
+        trials.count(refusal)
+    }
+}
+
+impl Trials {
+    /// One more refusal: is another circuit worth trying?
+    fn count(&mut self, refusal: StreamRefusal) -> Setback {
+        self.last = Some(refusal);
+        let over = Setback::Over(ConnectError::Refused(refusal));
+        let (count, most) = match about(&refusal) {
+            About::Target => return over,
+            About::MaybeTarget => (&mut self.unresolved, MAX_UNRESOLVED),
+            About::ExitAndTarget | About::Exit => (&mut self.unwilling, MAX_UNWILLING),
+            About::Circuit => (&mut self.lost, MAX_LOST),
+        };
+        *count += 1;
+        if *count >= most {
+            return over;
         }
         debug!("Stream refused ({refusal}); trying another circuit");
-        Ok(())
+        Setback::Detached(Detached::Refused(refusal))
+    }
+}
+
+impl<F: CircuitFactory> std::fmt::Debug for Opening<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opening").field("need", &self.need).field("key", &self.key).finish_non_exhaustive()
     }
 }
 
