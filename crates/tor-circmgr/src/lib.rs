@@ -37,6 +37,7 @@ mod manager;
 mod open;
 mod pool;
 mod refusals;
+pub mod target;
 
 #[cfg(test)]
 mod testnet;
