@@ -1,0 +1,67 @@
+//! Keywords: enums whose arms are words of the protocol.
+
+/// An enum with one word an arm. `closed` sets are those of which a controller must understand every member to make
+/// sense of the event (a circuit's status); in `open` ones, where the specification tells controllers to accept words
+/// that they don't know, another word survives in the arm `Other`.
+macro_rules! words {
+    ($(#[$doc:meta])* closed $name:ident { $($(#[$arm_doc:meta])* $arm:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$arm_doc])* #[doc = concat!("`", $word, "`")] $arm,)* }
+
+        impl $name {
+            /// Every arm.
+            pub const ALL: &'static [Self] = &[$(Self::$arm,)*];
+
+            /// The word on the wire.
+            pub const fn as_str(&self) -> &'static str {
+                match self { $(Self::$arm => $word,)* }
+            }
+
+            /// The arm of that word; words are upper case.
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|arm| arm.as_str() == word)
+            }
+        }
+
+        crate::words::display!($name);
+    };
+    ($(#[$doc:meta])* open $name:ident { $($(#[$arm_doc:meta])* $arm:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$arm_doc])* #[doc = concat!("`", $word, "`")] $arm,)*
+            /// A word that this crate does not know.
+            Other(String),
+        }
+
+        impl $name {
+            /// Every arm but [`Self::Other`].
+            pub const ALL: &'static [Self] = &[$(Self::$arm,)*];
+
+            /// The word on the wire.
+            pub fn as_str(&self) -> &str {
+                match self { $(Self::$arm => $word,)* Self::Other(word) => word }
+            }
+
+            /// The arm of that word.
+            pub fn from_word(word: &str) -> Self {
+                match word { $($word => Self::$arm,)* _ => Self::Other(word.to_owned()) }
+            }
+        }
+
+        crate::words::display!($name);
+    };
+}
+
+macro_rules! display {
+    ($name:ident) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+pub(crate) use {display, words};
