@@ -7,6 +7,7 @@
 //! ```text
 //! text ── UnverifiedConsensus::parse ──> verify(authorities, certs, now) ──> Consensus ── relays: RelayEntry
 //! text ── AuthCert::parse (checks its signatures)                                             │ SHA-256
+//! text ── router::split, RouterDesc::parse ──> RouterDesc, which an ns consensus names by SHA-1
 //! text ── microdesc::split ──> Piece { digest, Microdesc } <─────────────────────────────────┘
 //! ```
 //!
@@ -34,6 +35,7 @@ mod nickname;
 mod params;
 mod policy;
 mod protover;
+pub mod router;
 #[cfg(test)]
 mod testdata;
 
@@ -49,3 +51,4 @@ pub use nickname::{Nickname, NicknameError};
 pub use params::NetParams;
 pub use policy::{PolicyError, PortPolicy};
 pub use protover::{Protocol, Protocols, ProtocolsError};
+pub use router::RouterDesc;

@@ -30,6 +30,11 @@ impl PortPolicy {
         Self { accept: false, ranges: Box::new([(1, u16::MAX)]) }
     }
 
+    /// A summary from ranges that are in order.
+    pub(crate) fn from_ranges(accept: bool, ranges: Vec<(u16, u16)>) -> Self {
+        Self { accept, ranges: ranges.into() }
+    }
+
     /// Reads `accept` or `reject` and a list of ports and ranges. An entry that does not begin with a digit is
     /// skipped, as C Tor does; anything else malformed spoils the summary. Port 0 is never legal.
     ///
