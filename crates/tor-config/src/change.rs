@@ -39,21 +39,20 @@ impl ConfError {
     }
 
     fn assigning(error: &ConfigError) -> Self {
-        let (code, what) = match error.problem {
-            Problem::Unknown { .. } | Problem::Ambiguous(..) => (552, "Unrecognized option"),
-            _ => (513, "Unacceptable option value"),
-        };
+        let no_option = matches!(error.problem, Problem::Unknown { .. } | Problem::Ambiguous(..));
+        let (code, what) =
+            if no_option { (552, "Unrecognized option") } else { (513, "Unacceptable option value") };
         Self { code, text: format!("{what}: {}", error.plain()) }
     }
 
     fn loading(error: &ConfigError) -> Self {
-        let text = match error.problem {
-            // C Tor tells these only to its log.
-            Problem::Syntax(_) | Problem::Unreadable { .. } | Problem::TooDeep => {
+        // C Tor tells what is wrong with the text itself only to its log.
+        let text =
+            if matches!(error.problem, Problem::Syntax(_) | Problem::Unreadable { .. } | Problem::TooDeep) {
                 "Invalid config file".to_owned()
-            }
-            _ => format!("Invalid config file: Failed to parse/validate config: {}", error.plain()),
-        };
+            } else {
+                format!("Invalid config file: Failed to parse/validate config: {}", error.plain())
+            };
         Self { code: 552, text }
     }
 

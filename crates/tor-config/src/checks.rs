@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::config::Config;
+use crate::dirline::DirLineError;
 use crate::port::Bind;
 use crate::resolve::wants_full_descriptors;
 use crate::table::{Network, Support, options};
@@ -11,6 +12,7 @@ use crate::{ConfigError, Notice, Problem, Settings};
 
 /// Refuses what is not built, and makes one notice of what is ignored.
 pub(crate) fn support(settings: &Settings, notices: &mut Vec<Notice>) -> Result<(), ConfigError> {
+    contradictions(settings)?;
     let (mut harmless, mut relay) = (Vec::new(), Vec::new());
     for spec in options().iter().filter(|spec| spec.settable() && settings.differs(spec)) {
         match spec.support {
@@ -55,24 +57,25 @@ pub(crate) fn rules(
 
 fn directories(settings: &Settings, config: &Config, notices: &mut Vec<Notice>) -> Result<(), ConfigError> {
     let dir = &config.directory;
-    let fail = |name, rule| Err(settings.error(name, Problem::Rule(rule)));
     let alternates = !dir.alternate_authorities.is_empty() || !dir.alternate_bridge_authorities.is_empty();
     if !dir.authorities.is_empty() && alternates {
-        return fail("DirAuthority", "it can't be set together with Alternate*Authority");
+        return Err(settings.error("DirAuthority", DirLineError::WithAlternate));
     }
     let both_alternates =
         !dir.alternate_authorities.is_empty() && !dir.alternate_bridge_authorities.is_empty();
     let own_network = !dir.authorities.is_empty() || both_alternates;
     if config.testing_network && !own_network {
-        let rule = "it needs authorities of its own: DirAuthority, or both of AlternateDirAuthority and \
-                    AlternateBridgeAuthority";
-        return fail("TestingTorNetwork", rule);
+        let says = "TestingTorNetwork may only be configured in combination with a non-default set of DirAuthority \
+                    or both of AlternateDirAuthority and AlternateBridgeAuthority configured.";
+        return Err(settings.says("TestingTorNetwork", says));
     }
     if !config.socks.dns_reject_internal_addresses && !own_network {
-        return fail("ClientDNSRejectInternalAddresses", "it can't be turned off on the public network");
+        let says = "ClientDNSRejectInternalAddresses used for default network.";
+        return Err(settings.says("ClientDNSRejectInternalAddresses", says));
     }
     if dir.fetch_extra_early && !dir.fetch_early {
-        return fail("FetchDirInfoExtraEarly", "it requires FetchDirInfoEarly as well");
+        let says = "FetchDirInfoExtraEarly requires that you also set FetchDirInfoEarly";
+        return Err(settings.says("FetchDirInfoExtraEarly", says));
     }
     if wants_full_descriptors(settings) {
         return Err(settings.error("UseMicrodescriptors", Problem::NotBuilt("leave it at auto")));
@@ -100,9 +103,8 @@ fn testing(settings: &Settings, config: &Config, notices: &mut Vec<Notice>) -> R
         let Some(spec) = crate::table::find(name) else { continue };
         let public = Settings::new(Network::Public);
         if settings.value(name) != public.value(name) {
-            return Err(
-                settings.error(spec.name, Problem::Rule("it may only be changed in testing networks"))
-            );
+            let says = format!("{name} may only be changed in testing Tor networks!");
+            return Err(settings.says(spec.name, says));
         }
     }
     Ok(())
@@ -113,28 +115,69 @@ fn ranges(settings: &Settings, config: &Config) -> Result<(), ConfigError> {
         Some(Value::Number(number)) => number,
         Some(_) | None => 0,
     };
-    let fail = |name, rule| Err(settings.error(name, Problem::Rule(rule)));
+    let fail = |name: &'static str, says: &str| Err(settings.says(name, says));
     if !(1..=1024).contains(&config.circuits.max_pending) {
-        return fail("MaxClientCircuitsPending", "it must be between 1 and 1024");
+        let asked = config.circuits.max_pending;
+        let says = format!("MaxClientCircuitsPending must be between 1 and 1024, but was set to {asked}");
+        return fail("MaxClientCircuitsPending", &says);
     }
     if number("KeepalivePeriod") < 1 {
-        return fail("KeepalivePeriod", "it must be positive");
+        return fail("KeepalivePeriod", "KeepalivePeriod option must be positive.");
     }
     if number("TestingClientMaxIntervalWithoutRequest") < 1 {
-        return fail("TestingClientMaxIntervalWithoutRequest", "it is way too low");
+        let name = "TestingClientMaxIntervalWithoutRequest";
+        return fail(name, "TestingClientMaxIntervalWithoutRequest is way too low.");
     }
     if number("TestingDirConnectionMaxStall") < 5 {
-        return fail("TestingDirConnectionMaxStall", "it is way too low");
+        return fail("TestingDirConnectionMaxStall", "TestingDirConnectionMaxStall is way too low.");
     }
     if config.directory.bootstrap_parallel < 1 {
-        return fail("ClientBootstrapConsensusMaxInProgressTries", "it must be greater than 0");
+        let name = "ClientBootstrapConsensusMaxInProgressTries";
+        return fail(name, "ClientBootstrapConsensusMaxInProgressTries must be greater than 0.");
     }
     if let (Some(entry), Some(primary)) = (config.guards.entry, config.guards.primary)
         && entry > primary
     {
-        return fail("NumEntryGuards", "it must not be greater than NumPrimaryGuards");
+        return fail("NumEntryGuards", "NumEntryGuards must not be greater than NumPrimaryGuards.");
     }
     Ok(())
+}
+
+/// What C Tor refuses whatever else is built here. It comes first, so that the text is C Tor's.
+fn contradictions(settings: &Settings) -> Result<(), ConfigError> {
+    let single = settings.bool("HiddenServiceSingleHopMode");
+    let exposed = settings.bool("HiddenServiceNonAnonymousMode");
+    let says = match (single, exposed) {
+        (true, false) => {
+            "HiddenServiceSingleHopMode does not provide any server anonymity. It must be used with \
+             HiddenServiceNonAnonymousMode set to 1."
+        }
+        (false, true) => {
+            "HiddenServiceNonAnonymousMode does not provide any server anonymity. It must be used with \
+             HiddenServiceSingleHopMode set to 1."
+        }
+        (true, true) | (false, false) => {
+            if !settings.bool("UseBridges") {
+                return Ok(());
+            } else if !settings.bool("UseEntryGuards") {
+                "Setting UseBridges requires also setting UseEntryGuards."
+            } else if !settings.items("EntryNodes").is_empty() {
+                "You cannot set both UseBridges and EntryNodes."
+            } else if settings.lines("Bridge").is_empty() {
+                "If you set UseBridges, you must specify at least one bridge."
+            } else {
+                return Ok(());
+            }
+        }
+    };
+    let option = if single {
+        "HiddenServiceSingleHopMode"
+    } else if exposed {
+        "HiddenServiceNonAnonymousMode"
+    } else {
+        "UseBridges"
+    };
+    Err(settings.says(option, says))
 }
 
 fn remarks(settings: &Settings, config: &Config, notices: &mut Vec<Notice>) {

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::control::ControlConfig;
 use crate::log::LogTarget;
 use crate::{LogLine, SocksListener, SocksPolicy};
 
@@ -29,6 +30,10 @@ pub struct Config {
     pub link: LinkConfig,
     /// The client as a process.
     pub process: ProcessConfig,
+    /// Who may control it, and how.
+    pub control: ControlConfig,
+    /// Which addresses mean others.
+    pub addresses: AddressConfig,
     /// `TestingTorNetwork`: this is a private network of somebody's own.
     pub testing_network: bool,
     /// `DisableNetwork`: make no connection and open no port.
@@ -167,6 +172,14 @@ pub struct DirectoryConfig {
     pub max_interval_without_request: Duration,
     /// `TestingDirConnectionMaxStall`: how long a fetch may make no progress.
     pub max_stall: Duration,
+    /// `FetchUselessDescriptors`: fetch full descriptors of relays, too, for controllers that ask for them.
+    pub useless_descriptors: bool,
+    /// `DownloadExtraInfo`: fetch the extra-info documents of relays, too.
+    pub extra_info: bool,
+    /// `GeoIPFile`: which countries IPv4 addresses are in.
+    pub geoip: Option<PathBuf>,
+    /// `GeoIPv6File`: the same for IPv6.
+    pub geoip6: Option<PathBuf>,
 }
 
 impl Default for DirectoryConfig {
@@ -187,6 +200,10 @@ impl Default for DirectoryConfig {
             document_delay: Duration::ZERO,
             max_interval_without_request: Duration::from_secs(10 * 60),
             max_stall: Duration::from_secs(5 * 60),
+            useless_descriptors: false,
+            extra_info: false,
+            geoip: Some("/usr/share/tor/geoip".into()),
+            geoip6: Some("/usr/share/tor/geoip6".into()),
         }
     }
 }
@@ -312,6 +329,39 @@ impl ProcessConfig {
             Some(small) => small / 4 * 3,
         };
         share.clamp(GIB / 4, 8 * GIB)
+    }
+}
+
+/// Addresses that stand for others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressConfig {
+    /// `MapAddress`: `FROM TO` lines, as they are written; the address map gives them their meaning.
+    pub maps: Vec<String>,
+    /// `AutomapHostsOnResolve`: answer with a made-up address where a name with one of the suffixes is asked for.
+    pub automap: bool,
+    /// `AutomapHostsSuffixes`; `.` is every name.
+    pub automap_suffixes: Vec<String>,
+    /// `VirtualAddrNetworkIPv4`: where made-up addresses come from, as `ADDRESS/BITS`; checked.
+    pub virtual_v4: String,
+    /// `VirtualAddrNetworkIPv6`: the same for IPv6, with or without brackets.
+    pub virtual_v6: String,
+    /// `TrackHostExits`: hosts, and domains with a dot before them, for which the same exit is used again.
+    pub track_exits: Vec<String>,
+    /// `TrackHostExitsExpire`: for how long.
+    pub track_exits_expire: Duration,
+}
+
+impl Default for AddressConfig {
+    fn default() -> Self {
+        Self {
+            maps: Vec::new(),
+            automap: false,
+            automap_suffixes: vec![".onion".to_owned(), ".exit".to_owned()],
+            virtual_v4: "127.192.0.0/10".to_owned(),
+            virtual_v6: "[FE80::]/10".to_owned(),
+            track_exits: Vec::new(),
+            track_exits_expire: Duration::from_secs(30 * 60),
+        }
     }
 }
 

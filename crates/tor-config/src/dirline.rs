@@ -21,6 +21,9 @@ pub enum DirLineError {
     /// The IPv6 address is none, or has no port.
     #[error("bad ipv6 address:port")]
     Ipv6,
+    /// Both the authorities and their alternates are given.
+    #[error("DirAuthority and Alternate*Authority can't both be set")]
+    WithAlternate,
     /// The `upload=`, `download=` or `vote=` address is no `http://address:port/`.
     #[error("bad upload, download or vote URL")]
     Url,

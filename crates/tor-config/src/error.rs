@@ -50,7 +50,7 @@ impl ConfigError {
                 "Directory authority/fallback line did not parse. See logs for details.".to_owned()
             }
             Problem::Says(text) => text.clone(),
-            Problem::Rule(_) | Problem::NotBuilt(_) => format!("{option}: {}", self.problem),
+            Problem::NotBuilt(_) => format!("{option}: {}", self.problem),
             Problem::Unreadable { path, .. } => {
                 format!("Unable to open configuration file \"{}\".", path.display())
             }
@@ -104,10 +104,8 @@ pub enum Problem {
     /// A known option, whose engine this version does not have.
     #[error("this version can't do that yet, and ignoring it would not be what you asked for: {0}")]
     NotBuilt(&'static str),
-    /// Two options don't go together, or a value is out of its range.
-    #[error("{0}")]
-    Rule(&'static str),
-    /// The same, in the words that C Tor has for it and tools know.
+    /// Two options don't go together, or a value is out of its range, in the words that C Tor has for it and tools
+    /// know.
     #[error("{0}")]
     Says(String),
     /// The text of a torrc can't be read.

@@ -37,9 +37,10 @@
 pub use self::change::{Change, ConfError, ReloadError};
 pub use self::cmdline::{CommandLine, CommandLineError, Invocation, Torrc, Verbosity};
 pub use self::config::{
-    AutoBool, CircuitConfig, Config, DirectoryConfig, GuardConfig, LinkConfig, LogConfig, ProcessConfig,
-    SafeLogging, SocksConfig, StorageConfig,
+    AddressConfig, AutoBool, CircuitConfig, Config, DirectoryConfig, GuardConfig, LinkConfig, LogConfig,
+    ProcessConfig, SafeLogging, SocksConfig, StorageConfig,
 };
+pub use self::control::{ControlConfig, PasswordHash};
 pub use self::dirline::DirLineError;
 pub use self::error::{ConfigError, Problem};
 pub use self::files::{ConfigFiles, Disk};
@@ -57,6 +58,7 @@ mod change;
 mod checks;
 mod cmdline;
 mod config;
+mod control;
 mod dirline;
 mod error;
 mod files;

@@ -194,8 +194,11 @@ pub enum PortError {
     #[error("NoIsolateSOCKSAuth and KeepAliveIsolateSOCKSAuth exclude each other")]
     KeepAliveWithoutAuth,
     /// Some lines open ports, another says that there are none.
-    #[error("a nonzero SocksPort stands along with 'SocksPort 0': is it to be disabled or not?")]
+    #[error("a nonzero port stands along with one that is 0: is it to be disabled or not?")]
     ZeroAndNonzero,
+    /// Isolation, for a port that has no streams.
+    #[error("SessionGroup is not for this port")]
+    NoStreams,
 }
 
 impl SocksListener {
@@ -225,7 +228,8 @@ impl SocksListener {
     }
 }
 
-enum Place {
+/// The first word of a line that opens a port.
+pub(crate) enum Place {
     None,
     Tcp { address: IpAddr, port: Option<NonZeroU16> },
     Unix(PathBuf),
@@ -233,7 +237,7 @@ enum Place {
 
 impl Place {
     /// Reads the first word, and returns the others.
-    fn parse(line: &str) -> Result<(Self, &str), PortError> {
+    pub(crate) fn parse(line: &str) -> Result<(Self, &str), PortError> {
         if let Some(rest) = line.strip_prefix("unix:")
             && rest.starts_with('"')
         {

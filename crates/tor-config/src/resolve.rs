@@ -1,19 +1,20 @@
 //! Settings → [`Config`]: each option becomes its field, corrected where C Tor corrects it.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::checks;
 use crate::config::{
-    CircuitConfig, Config, DirectoryConfig, GuardConfig, LinkConfig, LogConfig, ProcessConfig, SafeLogging,
-    SocksConfig, StorageConfig,
+    AddressConfig, CircuitConfig, Config, DirectoryConfig, GuardConfig, LinkConfig, LogConfig, ProcessConfig,
+    SafeLogging, SocksConfig, StorageConfig,
 };
+use crate::control;
 use crate::dirline::{DirLineError, check_authority, check_fallback};
 use crate::log::{LogError, LogTarget, Severity};
 use crate::port::{Bind, PortError};
-use crate::{
-    AutoBool, ConfigError, LogLine, Notice, Problem, Settings, SocksListener, SocksPolicy, Value, Verbosity,
-};
+use crate::quote::quote;
+use crate::{AutoBool, ConfigError, LogLine, Notice, Settings, SocksListener, SocksPolicy, Value, Verbosity};
 
 /// Where state lives if nobody has a home: a home of `/` or none.
 pub(crate) const HOMELESS_DATA_DIRECTORY: &str = "/var/lib/tor";
@@ -34,13 +35,15 @@ impl Config {
         checks::support(settings, notices)?;
         let config = Self {
             socks: socks(settings, notices)?,
-            storage: storage(settings, home, notices)?,
             log: log(settings, home, verbosity, notices)?,
-            directory: directory(settings)?,
+            directory: directory(settings, home)?,
             circuits: circuits(settings, notices)?,
             guards: guards(settings),
             link: link(settings),
             process: process(settings, home, notices)?,
+            control: control::control(settings, home, notices)?,
+            addresses: addresses(settings)?,
+            storage: storage(settings, home, notices)?,
             testing_network: settings.bool("TestingTorNetwork"),
             disable_network: settings.bool("DisableNetwork"),
         };
@@ -128,7 +131,7 @@ fn storage(
         },
     };
     if data.as_os_str().len() > LONGEST_DATA_DIRECTORY {
-        return Err(settings.error("DataDirectory", Problem::Rule("the path is too long")));
+        return Err(settings.says("DataDirectory", "Invalid DataDirectory"));
     }
     let cache = match settings.text("CacheDirectory") {
         Some(path) => expand_home(&path, home),
@@ -169,7 +172,10 @@ fn log(
         "" | "0" => SafeLogging::Off,
         "1" => SafeLogging::All,
         "relay" => SafeLogging::Relay,
-        _ => return Err(settings.error("SafeLogging", Problem::Rule("allowed values are 0, 1 and relay"))),
+        other => {
+            let says = format!("Unrecognized value '{}' in SafeLogging", quote(other.as_bytes()));
+            return Err(settings.says("SafeLogging", says));
+        }
     };
     Ok(LogConfig {
         lines,
@@ -185,7 +191,7 @@ fn granularity(settings: &Settings, notices: &mut Vec<Notice>) -> Result<Duratio
     let name = "LogTimeGranularity";
     let asked = settings.number(name);
     if asked == 0 {
-        return Err(settings.error(name, Problem::Rule("it has to be positive")));
+        return Err(settings.says(name, "Log time granularity '0' has to be positive."));
     }
     let used = match asked {
         1000.. => asked.div_ceil(1000) * 1000,
@@ -199,7 +205,8 @@ fn granularity(settings: &Settings, notices: &mut Vec<Notice>) -> Result<Duratio
     Ok(Duration::from_millis(used))
 }
 
-fn directory(settings: &Settings) -> Result<DirectoryConfig, ConfigError> {
+fn directory(settings: &Settings, home: Option<&Path>) -> Result<DirectoryConfig, ConfigError> {
+    let path = |name| settings.text(name).map(|path| expand_home(&path, home));
     let checked = |name: &str, check: fn(&str) -> Result<(), DirLineError>| {
         let lines = settings.lines(name).iter();
         let checked = lines.map(|line| match check(&line.value) {
@@ -231,7 +238,47 @@ fn directory(settings: &Settings) -> Result<DirectoryConfig, ConfigError> {
         document_delay: seconds(settings, "TestingClientDownloadInitialDelay"),
         max_interval_without_request: seconds(settings, "TestingClientMaxIntervalWithoutRequest"),
         max_stall: seconds(settings, "TestingDirConnectionMaxStall"),
+        useless_descriptors: settings.bool("FetchUselessDescriptors"),
+        extra_info: settings.bool("DownloadExtraInfo"),
+        geoip: path("GeoIPFile"),
+        geoip6: path("GeoIPv6File"),
     })
+}
+
+fn addresses(settings: &Settings) -> Result<AddressConfig, ConfigError> {
+    Ok(AddressConfig {
+        maps: settings.lines("MapAddress").iter().map(|line| line.value.clone()).collect(),
+        automap: settings.bool("AutomapHostsOnResolve"),
+        automap_suffixes: settings.items("AutomapHostsSuffixes"),
+        virtual_v4: virtual_network(settings, "VirtualAddrNetworkIPv4")?,
+        virtual_v6: virtual_network(settings, "VirtualAddrNetworkIPv6")?,
+        track_exits: settings.items("TrackHostExits"),
+        track_exits_expire: seconds(settings, "TrackHostExitsExpire"),
+    })
+}
+
+/// `ADDRESS/BITS`, of the right kind and large enough.
+fn virtual_network(settings: &Settings, name: &'static str) -> Result<String, ConfigError> {
+    let v6 = name.ends_with('6');
+    let title = if v6 { "VirtualAddressNetworkIPv6" } else { "VirtualAddressNetwork" };
+    let fail = |says: String| Err(settings.says(name, says));
+    let Some(text) = settings.text(name) else {
+        return fail(format!("Value not present (NULL) after {title}"));
+    };
+    let (address, bits) = text.split_once('/').map_or((text.as_str(), None), |(a, bits)| (a, Some(bits)));
+    let address = address.trim_matches(['[', ']']).parse::<IpAddr>();
+    let bits = bits.map_or(Ok(128), str::parse::<u8>);
+    let (Ok(address), Ok(bits)) = (address, bits) else {
+        return fail(format!("Error parsing {title} {text}"));
+    };
+    let most = if v6 { 104 } else { 16 };
+    if address.is_ipv6() != v6 {
+        return fail(format!("Incorrect address type for {title}"));
+    }
+    if bits > most {
+        return fail(format!("{title} expects a /{most} network or larger"));
+    }
+    Ok(text)
 }
 
 fn circuits(settings: &Settings, notices: &mut Vec<Notice>) -> Result<CircuitConfig, ConfigError> {
@@ -293,7 +340,8 @@ fn process(
     let owner = settings.text("__OwningControllerProcess").map(|text| {
         let digits = text.split([' ', ':']).next().unwrap_or_default();
         let id = digits.parse().ok().filter(|id: &u32| *id > 0 && i32::try_from(*id).is_ok());
-        id.ok_or_else(|| settings.error("__OwningControllerProcess", Problem::Rule("invalid process id")))
+        let says = "Bad OwningControllerProcess: invalid PID";
+        id.ok_or_else(|| settings.says("__OwningControllerProcess", says))
     });
     let memory = settings.number("MaxMemInQueues");
     Ok(ProcessConfig {
@@ -351,7 +399,7 @@ fn count(settings: &Settings, name: &str) -> u32 {
 fn ports(settings: &Settings, name: &'static str) -> Result<Vec<u16>, ConfigError> {
     let port = |text: String| match text.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
-        Ok(_) | Err(_) => Err(settings.error(name, Problem::Rule("a port is out of range"))),
+        Ok(_) | Err(_) => Err(settings.says(name, format!("Port '{text}' out of range in {name}"))),
     };
     settings.items(name).into_iter().map(port).collect()
 }

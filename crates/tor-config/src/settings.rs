@@ -245,6 +245,11 @@ impl Settings {
         ConfigError::new(self.origin(name), name, problem)
     }
 
+    /// An error in C Tor's words.
+    pub(crate) fn says(&self, name: &'static str, text: impl Into<String>) -> ConfigError {
+        self.error(name, Problem::Says(text.into()))
+    }
+
     // The readers below are for names from the table. One that is missing there, or of another type, would be
     // a mistake in this crate; it reads as zero, and the test that compares `Config::default()` with an empty
     // torrc finds it.

@@ -84,10 +84,8 @@ impl Settings {
     /// The lines of an option; none if it has no value.
     fn conf_lines(&self, spec: &OptionSpec, escape: fn(String) -> String) -> Vec<ConfLine> {
         if spec.kind.is_list() {
-            let ours = |name: &str| match spec.kind {
-                Kind::Dependent(_) => name.get(..spec.name.len()).is_some_and(|start| start == spec.name),
-                _ => true,
-            };
+            let dependent = matches!(spec.kind, Kind::Dependent(_));
+            let ours = |name: &str| !dependent || name.starts_with(spec.name);
             let lines = self.lines(spec.name).iter().filter(|line| ours(line.name));
             return lines
                 .map(|line| ConfLine { name: line.name, value: Some(escape(line.value.clone())) })
