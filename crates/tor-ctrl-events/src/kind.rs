@@ -164,6 +164,16 @@ impl EventKinds {
     pub fn iter(self) -> impl Iterator<Item = EventKind> {
         EventKind::ALL.into_iter().filter(move |kind| self.contains(*kind))
     }
+
+    /// As bits, for an atomic.
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// From [`Self::bits`].
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
 }
 
 impl FromIterator<EventKind> for EventKinds {

@@ -29,16 +29,22 @@
 //! The client's parts know only [`EventSink`]: `sink.emit_with(EventKind::Bw, || Bw { read, written })` costs a relaxed
 //! atomic load as long as nobody listens.
 //!
+//! [`Dispatcher`] is the sink of a client with a control port. Each connection holds a [`Subscriber`]: `set` the types,
+//! then `poll_next` one event at a time, or `take` many; each is whole lines, to be written between replies.
+//!
 //! Left out on purpose: framing of a control connection's bytes and everything that isn't an event (`tor-ctrl`), and what
 //! makes events happen (the drivers).
 
+mod dispatch;
 mod event;
+mod filter;
 mod ids;
 mod kind;
 mod sink;
 mod text;
 mod words;
 
+pub use dispatch::{Dispatcher, EventText, RateLimit, Subscriber, Value};
 pub use event::{
     AddrMap, Argument, BuildFlags, BuildTimeoutChange, BuildTimeoutSet, Bw, ByCellType, CellQueue, CellStats,
     Circ, CircBw, CircInfo, CircMinor, CircMinorChange, CircPurpose, CircReason, CircStatus, ClientProtocol,
@@ -48,6 +54,7 @@ pub use event::{
     ParseError, PtLog, PtStatus, RemapSource, Severity, Signal, SignalName, Status, StatusType, Stream,
     StreamBw, StreamClient, StreamPurpose, StreamReason, StreamStatus, TransportLaunched, TransportMode,
 };
+pub use filter::Filter;
 pub use ids::{CircuitId, ConnId, Endpoint, LongName, StreamId};
 pub use kind::{EventKind, EventKinds};
 pub use sink::{EventSink, NoEvents};

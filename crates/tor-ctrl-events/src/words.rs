@@ -18,6 +18,12 @@ macro_rules! words {
                 match self { $(Self::$arm => $word,)* }
             }
 
+            /// The word, as the filters want it.
+            #[allow(dead_code, reason = "not every set is filtered by")]
+            pub(crate) fn word(&self) -> std::borrow::Cow<'static, str> {
+                self.as_str().into()
+            }
+
             /// The arm of that word; words are upper case.
             pub fn from_word(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|arm| arm.as_str() == word)
@@ -42,6 +48,12 @@ macro_rules! words {
             /// The word on the wire.
             pub fn as_str(&self) -> &str {
                 match self { $(Self::$arm => $word,)* Self::Other(word) => word }
+            }
+
+            #[allow(dead_code, reason = "not every set is filtered by")]
+            /// The word, without a copy where it is a known one.
+            pub(crate) fn word(&self) -> std::borrow::Cow<'static, str> {
+                match self { $(Self::$arm => $word.into(),)* Self::Other(word) => word.clone().into() }
             }
 
             /// The arm of that word.
