@@ -49,6 +49,12 @@ pub struct Traffic {
     pub cells_read: u64,
     /// Cells that were written.
     pub cells_written: u64,
+    /// Relay cells among those that came, in order or not.
+    pub relay_cells_read: u64,
+    /// Relay cells among those that were written; each carries one message.
+    pub relay_cells_written: u64,
+    /// Relay messages that came and were in order; DROP, which is padding, does not count.
+    pub messages_read: u64,
     /// Bytes in the bodies of relay messages that came and were in order.
     pub delivered_read: u64,
     /// Bytes in the bodies of relay messages that were written.

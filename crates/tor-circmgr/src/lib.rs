@@ -92,8 +92,21 @@ pub trait BuiltCircuit: Clone + Send + Sync + 'static {
     /// Streams that live on it now.
     fn streams(&self) -> usize;
 
-    /// Closes it.
+    /// Closes it: it is not needed any more.
     fn close(&self);
+
+    /// Whose streams use it from now on; `None`: nobody's, anybody's may.
+    fn used_by(&self, key: Option<&IsolationKey>);
+}
+
+/// What a circuit is for. (Onion services bring others.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// Streams, whichever.
+    #[default]
+    General,
+    /// Those streams only that a controller puts on it.
+    Controller,
 }
 
 /// A circuit could not be built.

@@ -207,6 +207,8 @@ impl BuiltCircuit for Circuit {
     fn close(&self) {
         self.open.store(false, Ordering::Relaxed);
     }
+
+    fn used_by(&self, _key: Option<&IsolationKey>) {}
 }
 
 impl Drop for Stream {

@@ -9,8 +9,8 @@ use tor_circmgr::{CircMgr, Timing};
 use tor_config::{AutoBool, Config, SafeLogging};
 use tor_dir::{DirConfig, DirServer};
 use tor_net::{
-    Bootstrap, Channels, CircuitSettings, Directory, DirectorySettings, DiskStore, Phase, RelayCircuits,
-    SocksDoor, StateFile, TlsConfig,
+    Bootstrap, Channels, CircuitSettings, Directory, DirectorySettings, DiskStore, Ledger, Phase,
+    RelayCircuits, SocksDoor, StateFile, TlsConfig,
 };
 use tor_netdoc::NetworkKind;
 use tor_path::PathConfig;
@@ -97,8 +97,9 @@ pub(crate) async fn start(config: Config) -> Result<Client, StartError> {
     errors.iter().for_each(|error| warn!("{error}"));
 
     let bootstrap = Arc::new(Bootstrap::new());
+    let ledger = Ledger::silent();
     let tls = TlsConfig::new().map_err(StartError::Tls)?;
-    let channels = Arc::new(Channels::new(tls, channel_config(&config), Arc::clone(&bootstrap)));
+    let channels = Arc::new(Channels::new(tls, channel_config(&config), Arc::clone(&bootstrap), ledger));
     let (view, view_seen) = watch::channel(None);
     let circuits = RelayCircuits::new(Arc::clone(&channels), view_seen, guards, circuit_settings(&config));
     let manager = Arc::new(CircMgr::new(circuits, timing(&config)));

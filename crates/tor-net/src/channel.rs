@@ -28,7 +28,7 @@ use tor_chan::{Action, Channel, Route, Stats, Usage};
 use tor_id::RelayIds;
 use tracing::{debug, trace};
 
-use crate::{ChannelError, clock, tls::TlsLink};
+use crate::{ChannelError, Ledger, clock, ledger::ConnRecord, tls::TlsLink};
 
 /// Cells that may wait for one circuit's task: the circuit window (1000), and as much again for what the
 /// windows do not count.
@@ -101,13 +101,22 @@ struct Outbox {
 #[derive(Clone)]
 pub struct ChannelHandle {
     peer: RelayIds,
+    ledger: Arc<Ledger>,
     down: mpsc::Sender<Down>,
     closed: watch::Receiver<Option<ChannelError>>,
 }
 
 impl ChannelHandle {
     /// Starts the task of a channel whose link handshake is done.
-    pub(crate) fn start(link: TlsLink, plain: BytesMut, engine: Channel, peer: RelayIds) -> Self {
+    pub(crate) fn start(
+        link: TlsLink,
+        plain: BytesMut,
+        engine: Channel,
+        peer: RelayIds,
+        record: ConnRecord,
+    ) -> Self {
+        record.connected();
+        let ledger = Arc::clone(record.ledger());
         let (down, from_circuits) = mpsc::channel(DOWN_QUEUE);
         let (closing, closed) = watch::channel(None);
         let weak = down.downgrade();
@@ -120,9 +129,9 @@ impl ChannelHandle {
             down: weak,
             out: BytesMut::new(),
         };
-        let handle = Self { peer, down, closed };
+        let handle = Self { peer, ledger, down, closed };
         clock::spawn(async move {
-            let error = match task.run().await {
+            let error = match task.run(record).await {
                 Ok(reason) => {
                     debug!(relay = %peer, "Channel closed: {reason}");
                     ChannelError::Closed
@@ -140,6 +149,11 @@ impl ChannelHandle {
     /// Who the relay proved to be.
     pub const fn peer(&self) -> &RelayIds {
         &self.peer
+    }
+
+    /// Where its circuits are kept account of.
+    pub(crate) const fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
     }
 
     /// True until the channel is closed.
@@ -197,8 +211,18 @@ struct ChannelTask {
 }
 
 impl ChannelTask {
-    /// Works until the channel closes; says why, where that is nobody's fault.
-    async fn run(mut self) -> Result<&'static str, ChannelError> {
+    /// Works until the channel closes; says why, where that is nobody's fault. The end of the connection is told
+    /// before its circuits learn of it.
+    async fn run(mut self, record: ConnRecord) -> Result<&'static str, ChannelError> {
+        let ended = self.work().await;
+        match &ended {
+            Ok(_) => record.over(&ChannelError::Closed),
+            Err(error) => record.over(error),
+        }
+        ended
+    }
+
+    async fn work(&mut self) -> Result<&'static str, ChannelError> {
         // Whatever came right behind the link handshake.
         self.dispatch()?;
         loop {

@@ -15,8 +15,8 @@ use std::{
     fmt,
     net::IpAddr,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -26,7 +26,8 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tor_cell::{DestroyReason, relay::BeginFlags};
 use tor_circ::{CircError, CircParams, HopIndex, HopSpec, SendError};
-use tor_circmgr::{BuiltCircuit, StreamRefusal, Target};
+use tor_circmgr::{BuiltCircuit, IsolationKey, StreamRefusal, Target};
+use tor_ctrl_events::CircuitId;
 use tor_stream::StreamError;
 
 use self::task::{Ports, Task};
@@ -34,6 +35,7 @@ use crate::{
     ChannelError, ChannelHandle, DataStream,
     channel::NewCircuit,
     clock,
+    ledger::{CircuitCard, CircuitEnd, CircuitRecord, Plan},
     pipe::{Attention, Pipe},
 };
 
@@ -96,9 +98,16 @@ pub struct CircuitHandle {
     shared: Arc<Shared>,
 }
 
+/// A way to a circuit that does not keep it open.
+#[derive(Clone)]
+pub(crate) struct WeakCircuit {
+    commands: mpsc::WeakSender<Command>,
+    shared: Weak<Shared>,
+}
+
 #[derive(Debug)]
 struct Shared {
-    serial: u64,
+    card: CircuitCard,
     open: AtomicBool,
     streams: AtomicUsize,
     attention: Arc<Attention>,
@@ -106,9 +115,18 @@ struct Shared {
 }
 
 enum Command {
-    Hop { spec: HopSpec, timeout: Duration, reply: oneshot::Sender<Result<(), CircuitError>> },
-    Open { request: OpenRequest, pipe: Arc<Pipe>, reply: Reply },
-    Close,
+    Hop {
+        spec: HopSpec,
+        timeout: Duration,
+        reply: oneshot::Sender<Result<(), CircuitError>>,
+    },
+    /// At that hop, or at the last one.
+    Open {
+        request: OpenRequest,
+        hop: Option<HopIndex>,
+        pipe: Arc<Pipe>,
+        reply: Reply,
+    },
 }
 
 /// To whoever waits for a stream to open.
@@ -158,26 +176,41 @@ impl CircuitHandle {
     /// # Errors
     /// If the channel is closed or full.
     pub async fn new(channel: &ChannelHandle, params: CircParams) -> Result<Self, ChannelError> {
-        static SERIAL: AtomicU64 = AtomicU64::new(1);
-        let NewCircuit { id, inbox, down } = channel.open_circuit().await?;
+        Self::start(channel, params, channel.ledger().launch(Plan::default())).await
+    }
+
+    /// The circuit of this record, without hops, on a channel.
+    pub(crate) async fn start(
+        channel: &ChannelHandle,
+        params: CircParams,
+        record: CircuitRecord,
+    ) -> Result<Self, ChannelError> {
+        let NewCircuit { id, inbox, down } = match channel.open_circuit().await {
+            Ok(new) => new,
+            Err(error) => {
+                record.over(CircuitEnd::of_channel(&error));
+                return Err(error);
+            }
+        };
         let (commands, from_handles) = mpsc::channel(COMMANDS);
         let (closing, closed) = watch::channel(None);
-        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let attention = Arc::<Attention>::default();
         let shared = Arc::new(Shared {
-            serial,
+            card: record.card().clone(),
             open: AtomicBool::new(true),
             streams: AtomicUsize::new(0),
             attention: Arc::clone(&attention),
             closed,
         });
-        let task = Task::new(id, params, attention, Arc::clone(&shared));
+        let handle = Self { commands, shared: Arc::clone(&shared) };
+        record.card().has_way(handle.downgrade());
+        let task = Task::new(id, params, attention, shared, record);
         let ports = Ports { inbox, commands: from_handles, down };
         clock::spawn(async move {
             let error = task.run(ports).await;
             let _nobody_waits = closing.send(Some(error));
         });
-        Ok(Self { commands, shared })
+        Ok(handle)
     }
 
     /// Adds a hop: CREATE for the first, EXTEND2 for the others.
@@ -191,9 +224,45 @@ impl CircuitHandle {
         answer.await.map_err(|_| CircuitError::ChannelLost)?
     }
 
-    /// A number that no other circuit of this process has.
-    pub fn serial(&self) -> u64 {
-        self.shared.serial
+    /// Its number, as events tell it; no other circuit of this client has it.
+    pub fn id(&self) -> CircuitId {
+        self.shared.card.id()
+    }
+
+    /// Opens a stream at a hop of its own, where [`BuiltCircuit::open`] goes to the last one.
+    ///
+    /// # Errors
+    /// If that hop, or its exit, refuses, or the circuit is closed or has no such hop.
+    pub async fn open_at(
+        &self,
+        request: &OpenRequest,
+        hop: Option<HopIndex>,
+    ) -> Result<Opened, StreamRefusal> {
+        let (reply, answer) = oneshot::channel();
+        // It is here from the start: dropping it, along with this future, is what gives the stream up.
+        let (stream, pipe) = DataStream::new(Arc::clone(&self.shared.attention));
+        let command = Command::Open { request: request.clone(), hop, pipe, reply };
+        self.commands.send(command).await.map_err(|_| StreamRefusal::CircuitClosed)?;
+        match answer.await.map_err(|_| StreamRefusal::CircuitClosed)?? {
+            Answered::Connected(address) => Ok(Opened::Stream(stream, address)),
+            Answered::Answers(answers) => Ok(Opened::Answers(answers)),
+        }
+    }
+
+    /// Closes it, for that reason.
+    pub(crate) fn end(&self, why: CircuitEnd) {
+        self.shared.open.store(false, Ordering::Relaxed);
+        self.shared.card.end(why);
+        self.shared.attention.wake();
+    }
+
+    /// What the ledger has of it.
+    pub(crate) fn card(&self) -> &CircuitCard {
+        &self.shared.card
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakCircuit {
+        WeakCircuit { commands: self.commands.downgrade(), shared: Arc::downgrade(&self.shared) }
     }
 
     /// Waits until the circuit is closed, and says why.
@@ -209,15 +278,7 @@ impl BuiltCircuit for CircuitHandle {
     type Request = OpenRequest;
 
     async fn open(&self, request: &OpenRequest) -> Result<Opened, StreamRefusal> {
-        let (reply, answer) = oneshot::channel();
-        // It is here from the start: dropping it, along with this future, is what gives the stream up.
-        let (stream, pipe) = DataStream::new(Arc::clone(&self.shared.attention));
-        let command = Command::Open { request: request.clone(), pipe, reply };
-        self.commands.send(command).await.map_err(|_| StreamRefusal::CircuitClosed)?;
-        match answer.await.map_err(|_| StreamRefusal::CircuitClosed)?? {
-            Answered::Connected(address) => Ok(Opened::Stream(stream, address)),
-            Answered::Answers(answers) => Ok(Opened::Answers(answers)),
-        }
+        self.open_at(request, None).await
     }
 
     fn target(request: &OpenRequest) -> Target {
@@ -237,13 +298,38 @@ impl BuiltCircuit for CircuitHandle {
     }
 
     fn close(&self) {
-        self.shared.open.store(false, Ordering::Relaxed);
-        let _closed_already_or_busy = self.commands.try_send(Command::Close);
+        self.end(CircuitEnd::Finished);
+    }
+
+    fn used_by(&self, key: Option<&IsolationKey>) {
+        self.shared.card.used_by(key);
+    }
+}
+
+impl WeakCircuit {
+    /// The circuit, if it is still open.
+    pub(crate) fn upgrade(&self) -> Option<CircuitHandle> {
+        let shared = self.shared.upgrade().filter(|shared| shared.open.load(Ordering::Relaxed))?;
+        Some(CircuitHandle { commands: self.commands.upgrade()?, shared })
+    }
+
+    /// Has its task look why it should end.
+    pub(crate) fn wake(&self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.open.store(false, Ordering::Relaxed);
+            shared.attention.wake();
+        }
+    }
+}
+
+impl fmt::Debug for WeakCircuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakCircuit").finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for CircuitHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CircuitHandle").field("serial", &self.shared.serial).finish_non_exhaustive()
+        f.debug_struct("CircuitHandle").field("id", &self.id()).finish_non_exhaustive()
     }
 }

@@ -11,13 +11,16 @@ use tokio::{
     time::timeout_at,
 };
 use tor_circ::{CircParams, HopHandshake, HopSpec};
-use tor_circmgr::{BuildError, CircuitFactory};
+use tor_circmgr::{BuildError, CircuitFactory, Purpose};
 use tor_dir::{NetworkView, param};
 use tor_id::{RelayIds, RsaId};
 use tor_path::{ExitNeed, GuardUse, Guards, Hop, Path, PathConfig, PathError, Selector};
 use tracing::debug;
 
-use crate::{ChannelError, Channels, CircuitError, CircuitHandle, Phase, RelayAddress, clock};
+use crate::{
+    ChannelError, Channels, CircuitError, CircuitHandle, Phase, RelayAddress, clock,
+    ledger::{CircuitEnd, CircuitRecord, Plan},
+};
 
 /// What the configuration says about the connections and circuits of this client.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +55,7 @@ impl RelayCircuits {
         guards: Guards,
         settings: CircuitSettings,
     ) -> Self {
+        channels.ledger().follow(view.clone());
         Self { channels, view, guards: Mutex::new(guards), guards_changed: Notify::new(), settings }
     }
 
@@ -110,21 +114,31 @@ impl RelayCircuits {
         usable
     }
 
-    async fn first_hop(&self, guard: &Hop) -> Result<CircuitHandle, CircuitError> {
+    async fn first_hop(&self, guard: &Hop, record: CircuitRecord) -> Result<CircuitHandle, CircuitError> {
         let address = RelayAddress { ids: guard.ids, addrs: self.reachable(guard.addrs.iter().copied()) };
-        let channel = self.channels.get(&address).await?;
+        let channel = match self.channels.get(&address).await {
+            Ok(channel) => channel,
+            Err(error) => {
+                record.over(CircuitEnd::of_channel(&error));
+                return Err(error.into());
+            }
+        };
         self.channels.bootstrap().reached(Phase::CircuitCreate);
-        let circuit = CircuitHandle::new(&channel, self.circ_params()).await?;
+        let circuit = CircuitHandle::start(&channel, self.circ_params(), record).await?;
         circuit.add_hop(hop_spec(guard), self.settings.build_timeout).await?;
         Ok(circuit)
     }
 
-    async fn build_path(&self, path: &Path) -> Result<CircuitHandle, CircuitError> {
+    async fn build_path(&self, path: &Path, record: CircuitRecord) -> Result<CircuitHandle, CircuitError> {
         let until = tokio::time::Instant::now() + self.settings.build_timeout;
         let guard = path.guard().ok_or(CircuitError::Closed)?;
-        let timed_out = |_| CircuitError::from(ChannelError::TimedOut);
+        let card = record.card().clone();
+        let timed_out = |_| {
+            card.end(CircuitEnd::TimedOut);
+            CircuitError::from(ChannelError::TimedOut)
+        };
         // A guard that keeps silent has failed; one that answers is not to blame for what is behind it.
-        let first = timeout_at(until, self.first_hop(guard)).await.map_err(timed_out).flatten();
+        let first = timeout_at(until, self.first_hop(guard, record)).await.map_err(timed_out).flatten();
         let circuit = first.inspect_err(|error| {
             let _never = self.guard_answered(&guard.ids.rsa, Err(error));
         })?;
@@ -166,17 +180,26 @@ impl CircuitFactory for RelayCircuits {
     }
 
     async fn build(&self, path: Path) -> Result<CircuitHandle, BuildError> {
-        let circuit = match self.build_path(&path).await {
+        let record = self.channels.ledger().launch(Plan::of(&path, Purpose::General));
+        let card = record.card().clone();
+        let built = tokio::select! {
+            built = self.build_path(&path, record) => built,
+            _ = card.end_wanted() => Err(CircuitError::Closed),
+        };
+        let circuit = match built {
             Ok(circuit) => circuit,
             Err(error) => return Err(BuildError { what: error.to_string() }),
         };
         if let Some(guard) = path.guard()
             && self.guard_answered(&guard.ids.rsa, Ok(())) == GuardUse::NotYet
         {
-            // The next circuit tries the guard that is preferred; this one is dropped, and with that closed.
+            // The next circuit tries the guard that is preferred; this one is closed.
+            card.waits_for_guard();
+            circuit.end(CircuitEnd::BetterGuard);
             return Err(BuildError { what: "a guard that is preferred may be up".to_owned() });
         }
-        debug!("circuit {} open: {}", circuit.serial(), describe(&path));
+        card.built();
+        debug!("circuit {} open: {}", card.id(), describe(&path));
         Ok(circuit)
     }
 }

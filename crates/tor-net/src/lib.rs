@@ -16,12 +16,13 @@
 //! # use tor_cell::relay::BeginFlags;
 //! # use tor_circ::{CircParams, HopHandshake, HopSpec};
 //! # use tor_circmgr::BuiltCircuit;
-//! # use tor_net::{Bootstrap, Channels, CircuitHandle, OpenRequest, Opened, RelayAddress, TlsConfig};
+//! # use tor_net::{Bootstrap, Channels, CircuitHandle, Ledger, OpenRequest, Opened, RelayAddress, TlsConfig};
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 //! let network = tor_testnet::Network::new(3)?; // a relay in this process, which plays the hops behind it too
 //! let relay = network.start(0).await?;
 //!
-//! let channels = Channels::new(TlsConfig::new()?, Default::default(), Arc::new(Bootstrap::new()));
+//! let (bootstrap, ledger) = (Arc::new(Bootstrap::new()), Ledger::silent());
+//! let channels = Channels::new(TlsConfig::new()?, Default::default(), bootstrap, ledger);
 //! let guard = RelayAddress { ids: relay.identity().ids(), addrs: vec![relay.addr()] };
 //! let circuit = CircuitHandle::new(&channels.get(&guard).await?, CircParams::default()).await?;
 //! for hop in [0, 1, 2].map(|index| network.identity(index)) {
@@ -50,6 +51,7 @@ pub mod clock;
 mod dir;
 mod error;
 mod factory;
+mod ledger;
 mod link;
 mod listen;
 mod pipe;
@@ -64,6 +66,7 @@ pub use circuit::{Answer, CircuitError, CircuitHandle, OpenRequest, Opened};
 pub use dir::{Directory, DirectorySettings, Documents};
 pub use error::{ChannelError, StreamEnd};
 pub use factory::{CircuitSettings, RelayCircuits};
+pub use ledger::{CircuitEnd, Connection, Ledger, Second};
 pub use link::{Channels, RelayAddress};
 pub use listen::{Accepted, Listener};
 pub use pipe::DataStream;

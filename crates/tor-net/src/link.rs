@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,7 +16,13 @@ use tor_chan::{Channel, ChannelConfig, Expected, Handshake, Link, LinkError, Ste
 use tor_id::{RelayIds, RsaId, Sensitive};
 use tracing::debug;
 
-use crate::{Bootstrap, ChannelError, ChannelHandle, TlsConfig, bootstrap::LinkStep, clock, tls::TlsLink};
+use crate::{
+    Bootstrap, ChannelError, ChannelHandle, Ledger, TlsConfig,
+    bootstrap::LinkStep,
+    clock,
+    ledger::{ConnRecord, Meter},
+    tls::TlsLink,
+};
 
 /// How long TCP and TLS may take. (The link handshake has its own limit.)
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -34,12 +43,15 @@ pub struct Channels {
     config: Mutex<ChannelConfig>,
     slots: Mutex<HashMap<RsaId, Arc<Slot>>>,
     bootstrap: Arc<Bootstrap>,
+    ledger: Arc<Ledger>,
 }
 
 /// Whoever holds the lock dials; who waits for it finds the channel, or the error that came meanwhile.
 #[derive(Debug, Default)]
 struct Slot {
     state: AsyncMutex<SlotState>,
+    /// Circuits that wait for the channel.
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -50,9 +62,19 @@ struct SlotState {
 }
 
 impl Channels {
-    /// No channels yet. Each that is opened tells `bootstrap` how far it is.
-    pub fn new(tls: TlsConfig, config: ChannelConfig, bootstrap: Arc<Bootstrap>) -> Self {
-        Self { tls, config: Mutex::new(config), slots: Mutex::default(), bootstrap }
+    /// No channels yet. Each that is opened tells `bootstrap` how far it is, and is written into `ledger`.
+    pub fn new(
+        tls: TlsConfig,
+        config: ChannelConfig,
+        bootstrap: Arc<Bootstrap>,
+        ledger: Arc<Ledger>,
+    ) -> Self {
+        Self { tls, config: Mutex::new(config), slots: Mutex::default(), bootstrap, ledger }
+    }
+
+    /// Where connections and circuits are written down.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
     }
 
     /// Who is told how far the start has come.
@@ -70,6 +92,7 @@ impl Channels {
             slots.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.is_open());
             Arc::clone(slots.entry(relay.ids.rsa).or_default())
         };
+        let _waits = Waits::on(&slot.waiting);
         let waited = slot.state.try_lock().is_err();
         let mut state = slot.state.lock().await;
         if let Some(channel) = state.channel.as_ref().filter(|channel| channel.is_open()) {
@@ -84,7 +107,7 @@ impl Channels {
         if waited && let Some(error) = &state.error {
             return Err(error.clone());
         }
-        match self.dial(relay).await {
+        match self.dial(relay, &slot.waiting).await {
             Ok(channel) => {
                 state.error = None;
                 state.channel = Some(channel.clone());
@@ -111,24 +134,27 @@ impl Channels {
         }
     }
 
-    async fn dial(&self, relay: &RelayAddress) -> Result<ChannelHandle, ChannelError> {
+    async fn dial(&self, relay: &RelayAddress, waiting: &AtomicUsize) -> Result<ChannelHandle, ChannelError> {
         let mut last = ChannelError::NoAddress;
         for addr in &relay.addrs {
-            match timeout(CONNECT_TIMEOUT, self.connect(*addr)).await {
-                Ok(Ok(link)) => return self.handshake(link, relay, *addr).await,
+            let mut record = self.ledger.dial(relay.ids.rsa, *addr);
+            match timeout(CONNECT_TIMEOUT, self.connect(*addr, record.meter())).await {
+                Ok(Ok(link)) => return self.handshake(link, relay, *addr, record).await,
                 Ok(Err(error)) => last = error,
                 Err(_) => last = ChannelError::TimedOut,
             }
+            record.waited_for(waiting.load(Ordering::Relaxed));
+            record.over(&last);
         }
         Err(last)
     }
 
-    async fn connect(&self, addr: SocketAddr) -> Result<TlsLink, ChannelError> {
+    async fn connect(&self, addr: SocketAddr, meter: &Meter) -> Result<TlsLink, ChannelError> {
         self.bootstrap.link(LinkStep::Connecting);
         let tcp = TcpStream::connect(addr).await.map_err(ChannelError::connect)?;
         self.bootstrap.link(LinkStep::Connected);
         tcp.set_nodelay(true)?;
-        TlsLink::connect(tcp, &self.tls).await.map_err(ChannelError::tls)
+        TlsLink::connect(tcp, &self.tls, meter.clone()).await.map_err(ChannelError::tls)
     }
 
     async fn handshake(
@@ -136,7 +162,23 @@ impl Channels {
         mut tls: TlsLink,
         relay: &RelayAddress,
         addr: SocketAddr,
+        record: ConnRecord,
     ) -> Result<ChannelHandle, ChannelError> {
+        match self.shake_hands(&mut tls, relay, addr).await {
+            Ok((engine, plain, peer)) => Ok(ChannelHandle::start(tls, plain, engine, peer, record)),
+            Err(error) => {
+                record.over(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn shake_hands(
+        &self,
+        tls: &mut TlsLink,
+        relay: &RelayAddress,
+        addr: SocketAddr,
+    ) -> Result<(Channel, BytesMut, RelayIds), ChannelError> {
         let target = Target {
             expected: Expected::from(relay.ids),
             tls_cert_sha256: tls.peer_certificate_sha256().ok_or(ChannelError::Closed)?,
@@ -180,13 +222,29 @@ impl Channels {
         }
         let Link { peer, version, .. } = link;
         debug!(relay = %peer, ?version, "Channel open");
-        Ok(ChannelHandle::start(tls, plain, engine, peer))
+        Ok((engine, plain, peer))
     }
 }
 
 impl Slot {
     fn is_open(&self) -> bool {
         self.state.try_lock().map_or(true, |state| state.channel.as_ref().is_some_and(ChannelHandle::is_open))
+    }
+}
+
+/// One more circuit waits, until this is dropped.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn on(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

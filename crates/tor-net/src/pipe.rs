@@ -17,7 +17,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU16, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     task::{Context, Poll, Waker, ready},
 };
@@ -28,6 +28,7 @@ use tokio::{
     sync::Notify,
 };
 use tor_cell::StreamId;
+use tor_circ::HopIndex;
 
 use crate::StreamEnd;
 
@@ -37,10 +38,17 @@ const OUTBOUND: usize = 64 * 1024;
 /// stream-level SENDME (50 cells) stands for.
 const WORTH_TELLING: usize = 25 * 498;
 
+/// Names a stream of a circuit: each hop counts its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StreamKey {
+    pub(crate) hop: HopIndex,
+    pub(crate) id: StreamId,
+}
+
 /// The streams of a circuit that want its task to look at them.
 #[derive(Debug, Default)]
 pub(crate) struct Attention {
-    wanting: Mutex<Vec<StreamId>>,
+    wanting: Mutex<Vec<StreamKey>>,
     notify: Notify,
 }
 
@@ -51,13 +59,18 @@ impl Attention {
     }
 
     /// Moves the waiting streams into `into`, which is emptied first.
-    pub(crate) fn take(&self, into: &mut Vec<StreamId>) {
+    pub(crate) fn take(&self, into: &mut Vec<StreamKey>) {
         into.clear();
         std::mem::swap(&mut *lock(&self.wanting), into);
     }
 
-    fn call(&self, id: StreamId) {
-        lock(&self.wanting).push(id);
+    /// Wakes the task though no stream wants anything: the circuit itself does.
+    pub(crate) fn wake(&self) {
+        self.notify.notify_one();
+    }
+
+    fn call(&self, key: StreamKey) {
+        lock(&self.wanting).push(key);
         self.notify.notify_one();
     }
 }
@@ -65,8 +78,8 @@ impl Attention {
 /// Both ends' shared state.
 #[derive(Debug)]
 pub(crate) struct Pipe {
-    /// The stream's id, 0 until it has one.
-    id: AtomicU16,
+    /// The stream's name, 0 until it has one.
+    name: AtomicU32,
     attention: Arc<Attention>,
     state: Mutex<State>,
 }
@@ -89,6 +102,19 @@ struct State {
 
     /// The circuit was called and has not looked yet.
     called: bool,
+}
+
+impl StreamKey {
+    /// Never 0: no stream id is.
+    fn pack(self) -> u32 {
+        u32::from(self.hop.0) << 16 | u32::from(self.id.to_wire())
+    }
+
+    fn unpack(packed: u32) -> Option<Self> {
+        let [_, hop, high, low] = packed.to_be_bytes();
+        let id = StreamId::from_wire(u16::from_be_bytes([high, low]))?;
+        Some(Self { hop: HopIndex(hop), id })
+    }
 }
 
 /// Bytes in the pieces in which they came.
@@ -151,8 +177,8 @@ impl Pipe {
     }
 
     /// The stream has its id, and calls for attention at once: much may have happened before.
-    pub(crate) fn name(&self, id: StreamId) {
-        self.id.store(id.to_wire(), Ordering::Relaxed);
+    pub(crate) fn name(&self, key: StreamKey) {
+        self.name.store(key.pack(), Ordering::Relaxed);
         self.call(lock(&self.state));
     }
 
@@ -208,11 +234,11 @@ impl Pipe {
 
     /// Calls the circuit unless it is called already.
     fn call(&self, mut state: MutexGuard<'_, State>) {
-        let id = StreamId::from_wire(self.id.load(Ordering::Relaxed));
-        let call = id.is_some() && !std::mem::replace(&mut state.called, true);
+        let key = StreamKey::unpack(self.name.load(Ordering::Relaxed));
+        let call = key.is_some() && !std::mem::replace(&mut state.called, true);
         drop(state);
-        if let Some(id) = id.filter(|_| call) {
-            self.attention.call(id);
+        if let Some(key) = key.filter(|_| call) {
+            self.attention.call(key);
         }
     }
 }
@@ -230,7 +256,7 @@ pub struct DataStream {
 impl DataStream {
     /// Both ends of a stream that has no id yet, and so can't call for attention.
     pub(crate) fn new(attention: Arc<Attention>) -> (Self, Arc<Pipe>) {
-        let pipe = Arc::new(Pipe { id: AtomicU16::new(0), attention, state: Mutex::default() });
+        let pipe = Arc::new(Pipe { name: AtomicU32::new(0), attention, state: Mutex::default() });
         (Self { pipe: Arc::clone(&pipe) }, pipe)
     }
 

@@ -26,6 +26,8 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::{Digest, Sha256};
 use tokio::{io::Interest, net::TcpStream};
 
+use crate::ledger::Meter;
+
 /// How much one read takes from the socket.
 const INCOMING: usize = 64 * 1024;
 /// A TLS record is at most this long: 16 KiB of plaintext, 2 KiB of expansion, 5 bytes of header.
@@ -70,16 +72,17 @@ pub(crate) struct TlsLink {
     end: usize,
     outgoing: BytesMut,
     peer_closed: bool,
+    meter: Meter,
 }
 
 impl TlsLink {
-    /// Runs the TLS handshake on a connected socket.
-    pub(crate) async fn connect(tcp: TcpStream, config: &TlsConfig) -> io::Result<Self> {
+    /// Runs the TLS handshake on a connected socket. Every byte on the wire counts on `meter`.
+    pub(crate) async fn connect(tcp: TcpStream, config: &TlsConfig, meter: Meter) -> io::Result<Self> {
         let name = ServerName::try_from(random_hostname()).map_err(io::Error::other)?;
         let tls = UnbufferedClientConnection::new(Arc::clone(&config.0), name).map_err(io::Error::other)?;
         let incoming = vec![0; INCOMING + MAX_RECORD];
-        let mut link =
-            Self { tcp, tls, incoming, start: 0, end: 0, outgoing: BytesMut::new(), peer_closed: false };
+        let (start, end, outgoing) = (0, 0, BytesMut::new());
+        let mut link = Self { tcp, tls, incoming, start, end, outgoing, peer_closed: false, meter };
         let mut early = BytesMut::new();
         while !link.open_records(&mut early)? {
             while !link.try_flush()? {
@@ -174,7 +177,10 @@ impl TlsLink {
         while !self.outgoing.is_empty() {
             match self.tcp.try_write(&self.outgoing) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => drop(self.outgoing.split_to(count)),
+                Ok(count) => {
+                    self.meter.wrote(count);
+                    drop(self.outgoing.split_to(count));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             }
@@ -193,6 +199,7 @@ impl TlsLink {
         match self.tcp.try_read(room) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => {
+                self.meter.read(count);
                 self.end += count;
                 Ok(())
             }

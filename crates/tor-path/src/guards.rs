@@ -26,10 +26,13 @@ use crate::Selector;
 
 mod reach;
 mod sample;
+mod told;
 
 pub(crate) use sample::is_guard;
+pub use told::{GuardChange, GuardNews, GuardStatus};
 
 use reach::Reach;
+use told::News;
 
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// So many of the primary guards are asked for directory documents.
@@ -61,6 +64,8 @@ pub struct Guard {
     filtered: bool,
     primary: bool,
     reach: Reach,
+    /// It is known to be up: it answered, and nothing has failed since.
+    answered: bool,
 }
 
 /// What to do with a circuit whose guard answered.
@@ -91,6 +96,8 @@ pub struct Guards {
     awaiting_descriptor: Option<SystemTime>,
     /// It was said that none can be reached, and none has answered since.
     said_unreachable: bool,
+    /// What nobody has been told yet.
+    news: News,
 }
 
 /// What a guard is wanted for.
@@ -128,6 +135,9 @@ impl Guards {
             return GuardUse::Now;
         };
         guard.reach = Reach::default();
+        if !std::mem::replace(&mut guard.answered, true) {
+            self.news.push(guard, GuardNews::Up);
+        }
         if !guard.primary {
             if was_down {
                 self.forgive(|guard| guard.primary);
@@ -157,9 +167,11 @@ impl Guards {
     /// left alone for a while; if it is primary for 30 seconds at first and up to ten minutes, else for an hour.
     pub fn failed(&mut self, id: &RsaId, wall: SystemTime) {
         let Some(guard) = self.guards.iter_mut().find(|guard| guard.rsa == *id) else { return };
+        guard.answered = false;
         if guard.reach.failed(wall, guard.primary) {
             debug!("Guard {} failed", guard.nickname);
         }
+        self.news.push(guard, GuardNews::Down);
     }
 
     /// The guard for a circuit to this exit.
@@ -285,7 +297,9 @@ impl Guards {
     }
 
     fn forgive(&mut self, which: impl Fn(&Guard) -> bool) {
-        self.guards.iter_mut().filter(|guard| which(guard)).for_each(|guard| guard.reach = Reach::default());
+        for guard in self.guards.iter_mut().filter(|guard| which(guard)) {
+            (guard.reach, guard.answered) = (Reach::default(), false);
+        }
     }
 
     fn internet_was_likely_down(&self, wall: SystemTime) -> bool {
@@ -312,6 +326,7 @@ impl Guard {
             filtered: false,
             primary: false,
             reach: Reach::default(),
+            answered: false,
         }
     }
 

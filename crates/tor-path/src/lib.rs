@@ -55,7 +55,7 @@ use tor_id::Fault;
 
 pub use choose::Selector;
 pub use config::PathConfig;
-pub use guards::{Guard, GuardUse, Guards};
+pub use guards::{Guard, GuardChange, GuardNews, GuardStatus, GuardUse, Guards};
 pub use need::{ExitNeed, Family};
 pub use path::{Hop, Path};
 pub use state::StateError;

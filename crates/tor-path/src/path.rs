@@ -79,6 +79,16 @@ impl Path {
         self.hops.last()
     }
 
+    /// True if its last relay is there to connect to the outside.
+    pub const fn exits(&self) -> bool {
+        self.policies.is_some()
+    }
+
+    /// True if its relays were chosen for streams that live long.
+    pub const fn is_long_lived(&self) -> bool {
+        self.long_lived
+    }
+
     /// True if the last relay's policy allows this.
     pub fn serves(&self, need: &ExitNeed) -> bool {
         let stable_enough = self.long_lived || !need.is_long_lived();

@@ -92,6 +92,7 @@ impl Circuit {
         body: &'a mut CellBody,
         out: &mut BytesMut,
     ) -> Result<Event<'a>, CircError> {
+        self.traffic.relay_cells_read += 1;
         let mut hops = (0..).map(HopIndex).zip(&mut self.hops);
         let (hop, tag) = hops
             .find_map(|(index, hop)| hop.cipher.peel(body).map(|tag| (index, tag)))
@@ -121,6 +122,7 @@ impl Circuit {
             (command, _) => return Err(CircError::UnexpectedMessage { hop, command }),
         };
         if msg.command != RelayCmd::DROP {
+            self.traffic.messages_read += 1;
             self.traffic.delivered_read += u64::try_from(msg.body.len()).unwrap_or_default();
         }
         Ok(event)

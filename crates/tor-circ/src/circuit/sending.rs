@@ -107,6 +107,7 @@ impl Circuit {
 
         self.early_left -= u8::from(early);
         self.traffic.cells_written += 1;
+        self.traffic.relay_cells_written += 1;
         self.traffic.delivered_written += u64::try_from(msg.body.len()).unwrap_or_default();
         tracing::trace!(circ = %self.id, %hop, command = %msg.command, "sent");
         Ok(tag)

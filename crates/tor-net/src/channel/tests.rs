@@ -8,7 +8,7 @@ use tor_chan::ChannelConfig;
 use tor_testnet::{Misbehave, Network, Request, Step};
 
 use super::*;
-use crate::{Bootstrap, Channels, RelayAddress, TlsConfig};
+use crate::{Bootstrap, Channels, Ledger, RelayAddress, TlsConfig};
 
 async fn within<T>(what: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(30), what).await.expect("it should have happened by now")
@@ -29,8 +29,12 @@ async fn create(channel: &ChannelHandle) -> NewCircuit {
 async fn a_circuit_that_gets_more_than_its_windows_allow_is_closed() {
     let network = Network::new(1).unwrap();
     let relay = network.start(0).await.unwrap();
-    let channels =
-        Channels::new(TlsConfig::new().unwrap(), ChannelConfig::default(), Arc::new(Bootstrap::new()));
+    let channels = Channels::new(
+        TlsConfig::new().unwrap(),
+        ChannelConfig::default(),
+        Arc::new(Bootstrap::new()),
+        Ledger::silent(),
+    );
     let address = RelayAddress { ids: relay.identity().ids(), addrs: vec![relay.addr()] };
     let channel = within(channels.get(&address)).await.unwrap();
 

@@ -15,6 +15,7 @@ use tor_cell::{
 use tor_chan::Usage;
 use tor_circ::{CircError, CircParams, Circuit, Event, HopIndex};
 use tor_circmgr::StreamRefusal;
+use tor_id::RsaId;
 use tor_stream::{EarlyData, Phase, StreamEvent, Streams};
 use tracing::debug;
 
@@ -23,7 +24,8 @@ use crate::{
     StreamEnd,
     channel::{Batch, Down, Inbox},
     clock,
-    pipe::{Attention, Pipe},
+    ledger::{CircuitEnd, CircuitRecord},
+    pipe::{Attention, Pipe, StreamKey},
 };
 
 /// Cells that a circuit hands to its channel in one piece: another circuit's turn comes after that many.
@@ -40,12 +42,13 @@ enum Local {
 pub(super) struct Task {
     id: CircId,
     engine: Circuit,
-    /// Streams go to the last hop.
-    streams: Streams<Local>,
-    last_served: Option<StreamId>,
+    /// The hops that have, or had, streams; mostly the last one alone.
+    hops: Vec<AtHop>,
+    /// Whose turn it is, where there are several.
+    turn: usize,
     attention: Arc<Attention>,
-    wanting: Vec<StreamId>,
-    building: Option<oneshot::Sender<Result<(), CircuitError>>>,
+    wanting: Vec<StreamKey>,
+    building: Option<Building>,
     /// Sealed cells on their way to the channel.
     out: BytesMut,
     /// Every handle is dropped: no more commands will come.
@@ -54,6 +57,20 @@ pub(super) struct Task {
     usage: Option<Usage>,
     carries_traffic: bool,
     shared: Arc<Shared>,
+    record: CircuitRecord,
+}
+
+/// The streams of one hop.
+struct AtHop {
+    hop: HopIndex,
+    streams: Streams<Local>,
+    last_served: Option<StreamId>,
+}
+
+/// The hop that was asked for, and who waits for it.
+struct Building {
+    relay: RsaId,
+    reply: oneshot::Sender<Result<(), CircuitError>>,
 }
 
 /// A circuit's ways in and out.
@@ -102,13 +119,13 @@ impl Task {
         params: CircParams,
         attention: Arc<Attention>,
         shared: Arc<Shared>,
+        record: CircuitRecord,
     ) -> Self {
-        let rng = &mut clock::rng();
         Self {
             id,
-            engine: Circuit::new(id, params, rng),
-            streams: Streams::new(rng),
-            last_served: None,
+            engine: Circuit::new(id, params, &mut clock::rng()),
+            hops: Vec::new(),
+            turn: 0,
             attention,
             wanting: Vec::new(),
             building: None,
@@ -117,6 +134,7 @@ impl Task {
             usage: None,
             carries_traffic: false,
             shared,
+            record,
         }
     }
 
@@ -128,12 +146,14 @@ impl Task {
             }
         };
         self.shared.open.store(false, Ordering::Relaxed);
-        debug!("Circuit {} closed: {error}", self.shared.serial);
+        debug!("Circuit {} closed: {error}", self.record.card().id());
         self.engine.destroy(&mut self.out);
+        self.record.card().count(&self.engine.traffic());
+        self.record.over(CircuitEnd::of(&error));
         if let Some(waiting) = self.building.take() {
-            let _gave_up = waiting.send(Err(error.clone()));
+            let _gave_up = waiting.reply.send(Err(error.clone()));
         }
-        for (_, _, local) in self.streams.into_live() {
+        for (_, _, local) in self.hops.into_iter().flat_map(|at| at.streams.into_live()) {
             local.refuse(StreamRefusal::CircuitClosed, StreamEnd::CircuitClosed);
         }
         self.shared.streams.store(0, Ordering::Relaxed);
@@ -155,6 +175,9 @@ impl Task {
             Input::Cells(batch) => self.on_batch(batch)?,
             Input::Command(command) => self.on_command(command)?,
             Input::Abandoned => self.abandoned = true,
+            Input::Attention if self.record.card().asked_to_end().is_some() => {
+                return Err(CircuitError::Closed);
+            }
             Input::Attention => self.on_attention(),
             Input::Room(room) => room.send(Down::Cells(self.out.split())),
             Input::Timer => self.engine.on_timer(clock::now(), &mut self.out)?,
@@ -162,11 +185,13 @@ impl Task {
         while let Some(batch) = ports.inbox.try_recv() {
             self.on_batch(batch)?;
         }
-        if self.abandoned && self.streams.is_empty() && self.building.is_none() {
+        let streams = self.hops.iter().map(|at| at.streams.len()).sum();
+        if self.abandoned && streams == 0 && self.building.is_none() {
             return Err(CircuitError::Closed);
         }
         self.pump(&ports.down)?;
-        self.shared.streams.store(self.streams.len(), Ordering::Relaxed);
+        self.shared.streams.store(streams, Ordering::Relaxed);
+        self.record.card().count(&self.engine.traffic());
         Ok(())
     }
 
@@ -182,18 +207,19 @@ impl Task {
             match self.engine.on_cell(now, ChanCmd(command), body, &mut self.out)? {
                 Event::Nothing | Event::WindowOpened { .. } => {}
                 Event::Message { hop, msg } => {
-                    if Some(hop) != self.engine.last_hop() {
+                    let Some(at) = self.hops.iter_mut().find(|at| at.hop == hop) else {
                         let error = CircError::UnexpectedMessage { hop, command: msg.command };
                         return Err(error.into());
-                    }
-                    on_stream(self.streams.on_message(&msg)?);
+                    };
+                    on_stream(at.streams.on_message(&msg)?);
                 }
                 Event::Extended { hop } => {
                     if hop != HopIndex::FIRST {
                         self.usage = Some(Usage::Circuits);
                     }
-                    if let Some(waiting) = self.building.take() {
-                        let _gave_up = waiting.send(Ok(()));
+                    if let Some(Building { relay, reply }) = self.building.take() {
+                        self.record.card().extended(&relay);
+                        let _gave_up = reply.send(Ok(()));
                     }
                 }
                 Event::Truncated { hop, reason } => {
@@ -218,57 +244,72 @@ impl Task {
                     Some(_) => self.engine.extend(&spec, until, rng, &mut self.out),
                 };
                 match asked {
-                    Ok(()) => self.building = Some(reply),
+                    Ok(()) => self.building = Some(Building { relay: spec.ids.rsa, reply }),
                     Err(error) => {
                         let _gave_up = reply.send(Err(error.into()));
                     }
                 }
             }
-            Command::Open { request, pipe, reply } => self.open(&request, pipe, reply),
-            Command::Close => return Err(CircuitError::Closed),
+            Command::Open { request, hop, pipe, reply } => self.open(&request, hop, pipe, reply),
         }
         Ok(())
     }
 
-    fn open(&mut self, request: &OpenRequest, pipe: Arc<Pipe>, reply: Reply) {
+    fn open(&mut self, request: &OpenRequest, hop: Option<HopIndex>, pipe: Arc<Pipe>, reply: Reply) {
         if reply.is_closed() {
             return; // the caller gave up while the command waited
         }
+        // Without such a hop `reply` is dropped.
+        let Some(last) = self.engine.last_hop() else { return };
+        let hop = hop.unwrap_or(last);
+        if hop > last {
+            return;
+        }
+        let Some(AtHop { streams, .. }) = self.at(hop) else { return };
         let now = clock::now();
         let opened = match request {
             OpenRequest::Connect { host, port, flags, early } => match Begin::new(host, *port, *flags) {
                 Ok(begin) => {
                     pipe.say(early.clone());
                     let local = Local::connection(&pipe, reply);
-                    self.streams.begin(now, &begin, EarlyData::Allowed, local)
+                    streams.begin(now, &begin, EarlyData::Allowed, local)
                 }
                 Err(error) => return refuse(reply, &error),
             },
             OpenRequest::Dir(early) => {
                 pipe.say(early.clone());
-                self.streams.begin_dir(now, EarlyData::Allowed, Local::connection(&pipe, reply))
+                streams.begin_dir(now, EarlyData::Allowed, Local::connection(&pipe, reply))
             }
             OpenRequest::Resolve(name) => match Resolve::new(name) {
                 Ok(resolve) => {
                     let local = Local::LookUp { pipe: Arc::clone(&pipe), reply };
-                    self.streams.resolve(now, &resolve, local)
+                    streams.resolve(now, &resolve, local)
                 }
                 Err(error) => return refuse(reply, &error),
             },
         };
         match opened {
-            Ok(id) => pipe.name(id),
+            Ok(id) => pipe.name(StreamKey { hop, id }),
             // `reply` is dropped, which the caller takes for a closed circuit, and tries another.
             Err(error) => debug!("Stream not opened: {error}"),
         }
+    }
+
+    /// The streams of a hop.
+    fn at(&mut self, hop: HopIndex) -> Option<&mut AtHop> {
+        if !self.hops.iter().any(|at| at.hop == hop) {
+            self.hops.push(AtHop { hop, streams: Streams::new(&mut clock::rng()), last_served: None });
+        }
+        self.hops.iter_mut().find(|at| at.hop == hop)
     }
 
     /// Looks at the streams whose application did something.
     fn on_attention(&mut self) {
         let mut wanting = std::mem::take(&mut self.wanting);
         self.attention.take(&mut wanting);
-        for id in wanting.drain(..) {
-            let look = match self.streams.local_mut(id) {
+        for StreamKey { hop, id } in wanting.drain(..) {
+            let Some(AtHop { streams, .. }) = self.hops.iter_mut().find(|at| at.hop == hop) else { continue };
+            let look = match streams.local_mut(id) {
                 Some(Local::Data { pipe, outbound, finished, .. }) => {
                     let look = pipe.look();
                     *outbound = look.outbound;
@@ -279,20 +320,13 @@ impl Task {
                 None => continue,
             };
             if look.consumed > 0 {
-                self.streams.consumed(id, look.consumed);
+                streams.consumed(id, look.consumed);
             }
             if look.dropped || (look.finished && look.outbound == 0) {
-                self.end(id);
+                end(streams, id);
             }
         }
         self.wanting = wanting;
-    }
-
-    /// We have nothing more to say on the stream.
-    fn end(&mut self, id: StreamId) {
-        if let Some(local) = self.streams.end(id) {
-            local.refuse(StreamRefusal::CircuitClosed, StreamEnd::Done);
-        }
     }
 
     /// Seals what may be sent, as far as one batch goes, and hands it to the channel if it takes it now.
@@ -317,35 +351,64 @@ impl Task {
     }
 
     fn fill_batch(&mut self) -> Result<(), CircuitError> {
-        let Some(hop) = self.engine.last_hop() else { return Ok(()) };
-        while let Some(outgoing) = self.streams.poll_output() {
-            self.engine.send(hop, &outgoing.message(), &mut self.out)?;
+        for AtHop { hop, streams, .. } in &mut self.hops {
+            send_control(*hop, streams, &mut self.engine, &mut self.out)?;
         }
-        while self.out.len() < BATCH && self.engine.window(hop) > 0 {
-            let ready = |_, local: &Local| matches!(local, Local::Data { outbound: 1.., .. });
-            let Some(id) = self.streams.next_ready(self.last_served, ready) else { break };
-            self.last_served = Some(id);
-            let Some(Local::Data { pipe, outbound, finished, .. }) = self.streams.local_mut(id) else {
-                break;
-            };
+        while self.out.len() < BATCH {
+            let Some((index, id)) = self.next_ready() else { break };
+            let Some(AtHop { hop, streams, last_served }) = self.hops.get_mut(index) else { break };
+            (*last_served, self.turn) = (Some(id), index + 1);
+            let Some(Local::Data { pipe, outbound, finished, .. }) = streams.local_mut(id) else { break };
             let (engine, out) = (&mut self.engine, &mut self.out);
-            let (sent, left) = pipe.outbound(|data| engine.send_data(hop, id, data, out));
+            let (sent, left) = pipe.outbound(|data| engine.send_data(*hop, id, data, out));
             *outbound = left;
             let over = *finished && left == 0;
             if sent? > 0 {
-                self.streams.sent_data(id, 1);
-                if hop != HopIndex::FIRST && !std::mem::replace(&mut self.carries_traffic, true) {
+                streams.sent_data(id, 1);
+                if *hop != HopIndex::FIRST && !std::mem::replace(&mut self.carries_traffic, true) {
                     self.usage = Some(Usage::Traffic);
                 }
             }
             if over {
-                self.end(id);
-                while let Some(outgoing) = self.streams.poll_output() {
-                    self.engine.send(hop, &outgoing.message(), &mut self.out)?;
-                }
+                end(streams, id);
+                send_control(*hop, streams, engine, out)?;
             }
         }
         Ok(())
+    }
+
+    /// Round robin: over the hops that may be sent to, and over the ready streams of each.
+    fn next_ready(&self) -> Option<(usize, StreamId)> {
+        let ready = |_, local: &Local| matches!(local, Local::Data { outbound: 1.., .. });
+        let count = self.hops.len();
+        (self.turn..self.turn + count).find_map(|index| {
+            let index = index.checked_rem(count)?;
+            let AtHop { hop, streams, last_served } = self.hops.get(index)?;
+            if self.engine.window(*hop) == 0 {
+                return None;
+            }
+            Some((index, streams.next_ready(*last_served, ready)?))
+        })
+    }
+}
+
+/// Sends what the streams of a hop have to say besides data.
+fn send_control(
+    hop: HopIndex,
+    streams: &mut Streams<Local>,
+    engine: &mut Circuit,
+    out: &mut BytesMut,
+) -> Result<(), CircuitError> {
+    while let Some(outgoing) = streams.poll_output() {
+        engine.send(hop, &outgoing.message(), out)?;
+    }
+    Ok(())
+}
+
+/// We have nothing more to say on the stream.
+fn end(streams: &mut Streams<Local>, id: StreamId) {
+    if let Some(local) = streams.end(id) {
+        local.refuse(StreamRefusal::CircuitClosed, StreamEnd::Done);
     }
 }
 

@@ -12,8 +12,8 @@ use tor_path::Hop;
 
 use super::Directory;
 use crate::{
-    Bootstrap, Channels, CircuitHandle, OpenRequest, Opened, Phase, RelayAddress, RelayCircuits, clock,
-    factory::hop_spec,
+    Bootstrap, Channels, CircuitEnd, CircuitHandle, OpenRequest, Opened, Phase, RelayAddress, RelayCircuits,
+    clock, factory::hop_spec, ledger::Plan,
 };
 
 /// How long a server may take to create the one-hop circuit.
@@ -155,11 +155,19 @@ async fn one_hop(
     bootstrap: &Bootstrap,
     server: &Server,
 ) -> Result<CircuitHandle, FetchError> {
+    let record = channels.ledger().launch(Plan::ONE_HOP);
+    let card = record.card().clone();
     let built = async {
         let address = RelayAddress { ids: server.ids, addrs: server.addrs.clone() };
-        let channel = channels.get(&address).await.map_err(crate::CircuitError::from)?;
+        let channel = match channels.get(&address).await {
+            Ok(channel) => channel,
+            Err(error) => {
+                record.over(CircuitEnd::of_channel(&error));
+                return Err(error.into());
+            }
+        };
         bootstrap.reached(Phase::OnehopCreate);
-        let circuit = CircuitHandle::new(&channel, manager.factory().circ_params())
+        let circuit = CircuitHandle::start(&channel, manager.factory().circ_params(), record)
             .await
             .map_err(crate::CircuitError::from)?;
         let spec = match &server.hop {
@@ -170,9 +178,13 @@ async fn one_hop(
             }
         };
         circuit.add_hop(spec, CREATE_TIMEOUT).await?;
+        circuit.card().built();
         Ok::<_, crate::CircuitError>(circuit)
     };
-    let built = built.await;
+    let built = tokio::select! {
+        built = built => built,
+        _ = card.end_wanted() => Err(crate::CircuitError::Closed),
+    };
     if server.guard {
         // Whether a better guard may be up matters to traffic only.
         let _usable = manager.factory().guard_answered(&server.ids.rsa, built.as_ref().map(|_| ()));

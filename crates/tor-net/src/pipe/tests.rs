@@ -61,7 +61,7 @@ fn bytes(from: usize, count: usize) -> Vec<u8> {
 struct Both {
     stream: DataStream,
     pipe: Arc<Pipe>,
-    id: StreamId,
+    key: StreamKey,
     attention: Arc<Attention>,
     reader: Arc<Bell>,
     writer: Arc<Bell>,
@@ -80,12 +80,12 @@ impl Both {
     fn new() -> Self {
         let attention = Arc::<Attention>::default();
         let (stream, pipe) = DataStream::new(Arc::clone(&attention));
-        let id = StreamId::from_wire(7).unwrap();
-        pipe.name(id);
+        let key = StreamKey { hop: HopIndex(2), id: StreamId::from_wire(7).unwrap() };
+        pipe.name(key);
         let mut both = Self {
             stream,
             pipe,
-            id,
+            key,
             attention,
             reader: Arc::default(),
             writer: Arc::default(),
@@ -107,7 +107,7 @@ impl Both {
         let mut calls = Vec::new();
         self.attention.take(&mut calls);
         assert!(calls.len() + usize::from(self.called) <= 1, "called twice without a look");
-        assert!(calls.iter().all(|call| *call == self.id));
+        assert!(calls.iter().all(|call| *call == self.key));
         self.called |= !calls.is_empty();
         self.called
     }
@@ -295,12 +295,12 @@ fn finishing_calls_the_circuit_and_takes_no_more() {
 
 #[test]
 fn dropping_calls_the_circuit_and_frees_what_came() {
-    let Both { stream, pipe, attention, id, .. } = Both::new();
+    let Both { stream, pipe, attention, key, .. } = Both::new();
     pipe.deliver(&[1; 100]);
     drop(stream);
     let mut calls = Vec::new();
     attention.take(&mut calls);
-    assert_eq!(calls, [id]);
+    assert_eq!(calls, [key]);
     assert!(pipe.look().dropped);
     pipe.deliver(&[1; 100]);
     assert!(lock(&pipe.state).inbound.is_empty(), "nobody will read it");
@@ -316,9 +316,10 @@ fn a_stream_dropped_before_it_has_its_id_is_noticed_then() {
     let mut calls = Vec::new();
     attention.take(&mut calls);
     assert!(calls.is_empty());
-    pipe.name(StreamId::from_wire(3).unwrap());
+    let key = StreamKey { hop: HopIndex::FIRST, id: StreamId::from_wire(3).unwrap() };
+    pipe.name(key);
     attention.take(&mut calls);
-    assert_eq!(calls, [StreamId::from_wire(3).unwrap()]);
+    assert_eq!(calls, [key]);
     let look = pipe.look();
     assert_eq!((look.dropped, look.outbound), (true, 5));
 }

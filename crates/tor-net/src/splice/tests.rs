@@ -8,11 +8,12 @@ use tokio::{
     time::timeout,
 };
 use tor_cell::{EndReason, StreamId};
+use tor_circ::HopIndex;
 
 use super::*;
 use crate::{
     StreamEnd,
-    pipe::{Attention, Pipe},
+    pipe::{Attention, Pipe, StreamKey},
 };
 
 /// The circuit's end, and the application's.
@@ -28,7 +29,7 @@ const SOCKET: usize = 1000;
 fn start(early: &'static [u8]) -> (impl Future<Output = io::Result<()>>, Ends) {
     let attention = Arc::<Attention>::default();
     let (stream, pipe) = DataStream::new(Arc::clone(&attention));
-    pipe.name(StreamId::from_wire(1).unwrap());
+    pipe.name(StreamKey { hop: HopIndex(2), id: StreamId::from_wire(1).unwrap() });
     let (app, ours) = duplex(SOCKET);
     (splice(ours, stream, Bytes::from_static(early)), Ends { pipe, attention, app })
 }

@@ -18,8 +18,8 @@ use tor_circmgr::{CircMgr, Timing};
 use tor_config::{Bind, SocksConfig, SocksListener};
 use tor_dir::{DirConfig, DirServer, NetworkView};
 use tor_net::{
-    Bootstrap, Channels, CircuitSettings, Directory, DirectorySettings, DiskStore, RelayCircuits, SocksDoor,
-    TlsConfig, clock,
+    Bootstrap, Channels, CircuitSettings, Directory, DirectorySettings, DiskStore, Ledger, RelayCircuits,
+    SocksDoor, TlsConfig, clock,
 };
 use tor_netdoc::NetworkKind;
 use tor_path::{Guards, PathConfig};
@@ -65,7 +65,8 @@ impl World {
         let cache = TempDir::new().unwrap();
         let bootstrap = Arc::new(Bootstrap::new());
         let tls = TlsConfig::new().unwrap();
-        let channels = Arc::new(Channels::new(tls, ChannelConfig::default(), Arc::clone(&bootstrap)));
+        let channels =
+            Arc::new(Channels::new(tls, ChannelConfig::default(), Arc::clone(&bootstrap), Ledger::silent()));
         let (publish, view) = watch::channel(None);
         let settings = CircuitSettings {
             path: PathConfig { distinct_subnets: false, ..PathConfig::default() },

@@ -17,8 +17,8 @@ use tor_chan::ChannelConfig;
 use tor_circ::{CircParams, HopHandshake, HopSpec};
 use tor_circmgr::{BuiltCircuit, StreamRefusal};
 use tor_net::{
-    Bootstrap, ChannelError, ChannelHandle, Channels, CircuitError, CircuitHandle, DataStream, OpenRequest,
-    Opened, RelayAddress, TlsConfig,
+    Bootstrap, ChannelError, ChannelHandle, Channels, CircuitError, CircuitHandle, DataStream, Ledger,
+    OpenRequest, Opened, RelayAddress, TlsConfig,
 };
 use tor_testnet::{Network, Relay};
 
@@ -37,7 +37,12 @@ pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
 }
 
 pub(crate) fn channels() -> Channels {
-    Channels::new(TlsConfig::new().unwrap(), ChannelConfig::default(), Arc::new(Bootstrap::new()))
+    Channels::new(
+        TlsConfig::new().unwrap(),
+        ChannelConfig::default(),
+        Arc::new(Bootstrap::new()),
+        Ledger::silent(),
+    )
 }
 
 pub(crate) fn address(relay: &Relay) -> RelayAddress {

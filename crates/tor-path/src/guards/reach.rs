@@ -40,6 +40,11 @@ impl Reach {
         self.failing.is_some()
     }
 
+    /// Since when it has failed, if nothing has succeeded since.
+    pub(super) fn failing_since(&self) -> Option<SystemTime> {
+        self.failing.map(|failing| failing.since)
+    }
+
     /// It failed, or was tried in vain, so shortly ago that it is not tried again yet. A clock that goes back
     /// ends that.
     pub(super) fn is_down(&self, wall: SystemTime, primary: bool) -> bool {

@@ -9,7 +9,7 @@ use tor_id::RsaId;
 use tor_netdoc::RelayFlags;
 use tracing::debug;
 
-use super::{DAY, Guard, Guards, INTERNET_LIKELY_DOWN, some_time_before};
+use super::{DAY, Guard, GuardNews, Guards, INTERNET_LIKELY_DOWN, some_time_before};
 use crate::{PathConfig, Selector, config::days};
 
 /// Sampled guards, at the most.
@@ -36,7 +36,7 @@ pub(crate) fn is_guard(relay: &Relay<'_>) -> bool {
 
 impl Guards {
     /// Brings the sample up to date with the consensus, and fills the list of primary guards.
-    pub(super) fn update(&mut self, selector: &Selector<'_>, wall: SystemTime, rng: &mut impl CryptoRng) {
+    pub fn update(&mut self, selector: &Selector<'_>, wall: SystemTime, rng: &mut impl CryptoRng) {
         let (view, config) = (selector.view(), selector.config());
         let seconds = u64::try_from(view.param(&INTERNET_LIKELY_DOWN)).unwrap_or(0);
         self.internet_likely_down = Duration::from_secs(seconds);
@@ -143,6 +143,7 @@ impl Guards {
         let lifetime = selector.config().lifetime(selector.view());
         let mut guard = Guard::new(*new.rsa(), *new.nickname(), some_time_before(wall, lifetime / 10, rng));
         guard.filtered = selector.can_be_reached(&new);
+        self.news.push(&guard, GuardNews::New);
         self.guards.push(guard);
         self.changed = true;
         true
