@@ -25,6 +25,7 @@
 mod history;
 mod limit;
 mod log;
+mod slab;
 mod state;
 mod subscriber;
 

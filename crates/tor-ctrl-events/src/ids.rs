@@ -47,7 +47,8 @@ id! {
 pub struct LongName {
     /// The fingerprint.
     pub id: RsaId,
-    /// The nickname, 1 to 19 letters and digits.
+    /// The nickname, 1 to 19 letters and digits; `None` where it isn't known. (GUARD events of C Tor have an empty one, after
+    /// a `~`, for a bridge that it has never met.)
     pub nickname: Option<String>,
 }
 
@@ -65,7 +66,7 @@ impl LongName {
             return Some(Self { id, nickname: None });
         }
         let nickname = rest.strip_prefix(['~', '='])?;
-        let is_word = !nickname.is_empty() && nickname.bytes().all(|b| b.is_ascii_graphic() && b != b',');
+        let is_word = nickname.bytes().all(|b| b.is_ascii_graphic() && b != b',');
         is_word.then(|| Self { id, nickname: Some(nickname.to_owned()) })
     }
 }
@@ -74,9 +75,11 @@ impl Text for LongName {
     fn put(&self, out: &mut Vec<u8>) {
         out.push(b'$');
         put_hex_upper(out, self.id.as_bytes());
-        if let Some(nickname) = self.nickname.as_deref().filter(|nickname| !nickname.is_empty()) {
+        if let Some(nickname) = self.nickname.as_deref() {
             out.push(b'~');
-            put_word(out, nickname);
+            if !nickname.is_empty() {
+                put_word(out, nickname);
+            }
         }
     }
 }
@@ -154,7 +157,6 @@ mod tests {
             "$",
             "auth0",
             "E73B4418B23D61B9875B073CB70E177288A838E8",
-            "$E73B4418B23D61B9875B073CB70E177288A838E8~",
             "$E73B4418B23D61B9875B073CB70E177288A838E8auth0",
             "$E73B4418B23D61B9875B073CB70E177288A838E8~a,b",
             "$$73B4418B23D61B9875B073CB70E177288A838E80",

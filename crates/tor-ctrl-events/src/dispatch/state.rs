@@ -1,11 +1,12 @@
 //! What is under the lock: the logs, and where each subscriber stands.
 
-use std::{collections::BTreeMap, task::Waker};
+use std::{mem, task::Waker};
 
 use super::{
     EventText,
     history::History,
     log::{Log, Slot, Value},
+    slab::Slab,
 };
 use crate::{EventKind, EventKinds};
 
@@ -27,10 +28,9 @@ pub(super) struct State {
     /// How many of them are no longer in the logs.
     evicted: ByKind,
     pub(super) history: History,
-    pub(super) listeners: BTreeMap<u64, Listener>,
-    next_listener: u64,
+    pub(super) listeners: Slab<Listener>,
     /// Listeners that have read all that they want. Who wants the next event leaves.
-    idle: Vec<Idle>,
+    idle: Vec<usize>,
     /// What those in `idle` want, together.
     idle_kinds: EventKinds,
     /// [`Self::published`] when the listeners were looked over.
@@ -41,6 +41,8 @@ pub(super) struct State {
 pub(super) struct Listener {
     kinds: EventKinds,
     is_idle: bool,
+    /// Who waits for an event, if it is idle.
+    on_event: Option<Waker>,
     /// It has taken an event since it was looked over.
     took: bool,
     /// Wanted events that passed while it took none.
@@ -49,23 +51,19 @@ pub(super) struct Listener {
     on_given_up: Option<Waker>,
 }
 
-#[derive(Debug)]
-struct Idle {
-    listener: u64,
-    kinds: EventKinds,
-    waker: Option<Waker>,
-}
-
-/// What is to be done once the lock is open again: to wake, and to free.
+/// What is to be done once the lock is open again: to wake, and to free. (Freeing a waker may free its task, and a task
+/// may hold a subscriber, which wants the lock.)
 #[derive(Debug, Default)]
 pub(super) struct After {
     wake: Vec<Waker>,
+    free: Vec<Waker>,
     gone: Vec<Slot>,
 }
 
 impl After {
     pub(super) fn run(self) {
         self.wake.into_iter().for_each(Waker::wake);
+        drop((self.free, self.gone));
     }
 }
 
@@ -100,8 +98,7 @@ impl Default for State {
             published: [0; EventKind::COUNT],
             evicted: [0; EventKind::COUNT],
             history: History::default(),
-            listeners: BTreeMap::new(),
-            next_listener: 0,
+            listeners: Slab::default(),
             idle: Vec::new(),
             idle_kinds: EventKinds::NONE,
             looked_over: [0; EventKind::COUNT],
@@ -154,17 +151,15 @@ impl State {
 
     fn wake_idle(&mut self, kind: EventKind, after: &mut After) {
         let (listeners, mut left) = (&mut self.listeners, EventKinds::NONE);
-        self.idle.retain_mut(|idle| {
-            let stays = !idle.kinds.contains(kind);
-            if stays {
-                left = left.union(idle.kinds);
+        self.idle.retain(|id| {
+            let Some(listener) = listeners.get_mut(*id) else { return false };
+            listener.is_idle = !listener.kinds.contains(kind);
+            if listener.is_idle {
+                left = left.union(listener.kinds);
             } else {
-                after.wake.extend(idle.waker.take());
-                if let Some(listener) = listeners.get_mut(&idle.listener) {
-                    listener.is_idle = false;
-                }
+                after.wake.extend(listener.on_event.take());
             }
-            stays
+            listener.is_idle
         });
         self.idle_kinds = left;
     }
@@ -192,18 +187,18 @@ impl State {
     }
 
     /// A new listener, with its place.
-    pub(super) fn add(&mut self) -> (u64, Place) {
-        let id = self.next_listener;
-        self.next_listener = self.next_listener.saturating_add(1);
-        self.listeners.insert(id, Listener { is_idle: true, ..Listener::default() });
-        self.idle.push(Idle { listener: id, kinds: EventKinds::NONE, waker: None });
+    pub(super) fn add(&mut self) -> (usize, Place) {
+        let id = self.listeners.insert(Listener { is_idle: true, ..Listener::default() });
+        self.idle.push(id);
         (id, Place { logs: self.ends(), numbers: self.published })
     }
 
-    pub(super) fn remove(&mut self, id: u64) -> After {
+    pub(super) fn remove(&mut self, id: usize) -> After {
         let mut after = After::default();
-        self.listeners.remove(&id);
-        self.idle.retain(|idle| idle.listener != id);
+        if let Some(listener) = self.listeners.remove(id) {
+            after.free.extend(listener.on_event.into_iter().chain(listener.on_given_up));
+        }
+        self.idle.retain(|idle| *idle != id);
         if self.listeners.is_empty() {
             self.clear(&mut after);
         }
@@ -211,47 +206,52 @@ impl State {
     }
 
     /// Sets what a listener wants. What it wants from now on begins now.
-    pub(super) fn set_kinds(&mut self, id: u64, kinds: EventKinds, place: &mut Place) {
-        let Some(listener) = self.listeners.get_mut(&id) else { return };
+    pub(super) fn set_kinds(&mut self, id: usize, kinds: EventKinds, place: &mut Place) {
+        let Some(listener) = self.listeners.get_mut(id) else { return };
         for kind in kinds.iter().filter(|kind| !listener.kinds.contains(*kind)) {
             set_count(&mut place.numbers, kind, count(&self.published, kind));
         }
         listener.kinds = kinds;
         listener.missed = 0;
-        if let Some(idle) = self.idle.iter_mut().find(|idle| idle.listener == id) {
-            idle.kinds = kinds;
+        if listener.is_idle {
             self.idle_kinds = self.idle_kinds.union(kinds);
         }
     }
 
-    pub(super) fn kinds(&self, id: u64) -> EventKinds {
-        self.listeners.get(&id).map_or(EventKinds::NONE, |listener| listener.kinds)
+    pub(super) fn kinds(&self, id: usize) -> EventKinds {
+        self.listeners.get(id).map_or(EventKinds::NONE, |listener| listener.kinds)
     }
 
-    /// Whether the listener was given up; if not, who is to be woken when it is.
-    pub(super) fn given_up(&mut self, id: u64, waker: Option<&Waker>) -> bool {
-        let Some(listener) = self.listeners.get_mut(&id) else { return true };
-        if let Some(waker) = waker.filter(|_| !listener.given_up) {
-            listener.on_given_up = Some(waker.clone());
-        }
-        listener.given_up
+    /// Whether the listener was given up.
+    pub(super) fn given_up(&self, id: usize) -> bool {
+        self.listeners.get(id).is_none_or(|listener| listener.given_up)
     }
 
-    /// The next thing to read. If there is nothing, the listener is idle, and the waker is kept.
-    pub(super) fn find(&mut self, id: u64, place: &mut Place, waker: Option<&Waker>) -> Found {
+    /// Who is to be woken when the listener is given up. Gives back who was before.
+    pub(super) fn on_given_up(&mut self, id: usize, waker: &Waker) -> Option<Waker> {
+        replace(&mut self.listeners.get_mut(id)?.on_given_up, waker)
+    }
+
+    /// The next thing to read. If there is nothing, the listener is idle, and the waker is kept. Gives back who was to be
+    /// woken before.
+    pub(super) fn find(
+        &mut self,
+        id: usize,
+        place: &mut Place,
+        waker: Option<&Waker>,
+    ) -> (Found, Option<Waker>) {
         let kinds = self.kinds(id);
         let lost = self.lost(kinds, place);
         if lost.count > 0 {
-            return Found::Lost(lost);
+            return (Found::Lost(lost), None);
         }
         if let Some(slot) = self.next(kinds, place) {
-            if let Some(listener) = self.listeners.get_mut(&id) {
+            if let Some(listener) = self.listeners.get_mut(id) {
                 listener.took = true;
             }
-            return Found::Event(slot);
+            return (Found::Event(slot), None);
         }
-        self.rest(id, kinds, waker);
-        Found::Nothing
+        (Found::Nothing, self.rest(id, kinds, waker))
     }
 
     /// Moves the place over what is no longer there, and counts it.
@@ -308,20 +308,13 @@ impl State {
     }
 
     /// The listener has read everything.
-    fn rest(&mut self, id: u64, kinds: EventKinds, waker: Option<&Waker>) {
-        let Some(listener) = self.listeners.get_mut(&id) else { return };
-        if listener.is_idle {
-            let idle = self.idle.iter_mut().find(|idle| idle.listener == id);
-            if let (Some(idle), Some(waker)) = (idle, waker)
-                && !idle.waker.as_ref().is_some_and(|old| old.will_wake(waker))
-            {
-                idle.waker = Some(waker.clone());
-            }
-        } else {
-            listener.is_idle = true;
-            self.idle.push(Idle { listener: id, kinds, waker: waker.cloned() });
+    fn rest(&mut self, id: usize, kinds: EventKinds, waker: Option<&Waker>) -> Option<Waker> {
+        let listener = self.listeners.get_mut(id)?;
+        if !mem::replace(&mut listener.is_idle, true) {
+            self.idle.push(id);
             self.idle_kinds = self.idle_kinds.union(kinds);
         }
+        replace(&mut listener.on_event, waker?)
     }
 
     fn ends(&self) -> [u64; Value::ALL.len()] {
@@ -342,6 +335,14 @@ impl Place {
     pub(super) fn is_past(&self, slot: &Slot) -> bool {
         slot.number < count(&self.numbers, slot.text.kind())
     }
+}
+
+/// Keeps a waker in place of another, which comes back.
+fn replace(place: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
+    if place.as_ref().is_some_and(|old| old.will_wake(waker)) {
+        return None;
+    }
+    place.replace(waker.clone())
 }
 
 fn wanted(slot: &Slot, kinds: EventKinds, numbers: &ByKind) -> bool {

@@ -18,7 +18,7 @@ use crate::{Event, EventKind, EventKinds, Filter, Severity, Status, StatusType};
 /// One reader of a [`Dispatcher`](super::Dispatcher)'s events, at its own pace. Dropping it ends the subscription.
 pub struct Subscriber {
     shared: Arc<Shared>,
-    id: u64,
+    id: usize,
     place: Place,
     /// To be read before anything else: history, and events with a notice before them.
     ready: VecDeque<EventText>,
@@ -73,16 +73,19 @@ impl Subscriber {
     /// Ready when the subscriber has taken none of 65,536 events that it asked for: nobody can tell it what it lost, so its
     /// connection should be closed.
     pub fn poll_given_up(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.shared.lock().given_up(self.id, Some(context.waker())) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+        let mut state = self.shared.lock();
+        if state.given_up(self.id) {
+            return Poll::Ready(());
         }
+        let before = state.on_given_up(self.id, context.waker());
+        drop(state);
+        drop(before);
+        Poll::Pending
     }
 
     /// Whether it was given up: see [`Self::poll_given_up`].
     pub fn is_given_up(&self) -> bool {
-        self.shared.lock().given_up(self.id, None)
+        self.shared.lock().given_up(self.id)
     }
 
     /// How many events it has missed and been told of, in all.
@@ -146,7 +149,8 @@ impl Subscriber {
         }
         loop {
             // The lock is open again before anything is done with what was found.
-            let found = self.shared.lock().find(self.id, &mut self.place, waker);
+            let (found, before) = self.shared.lock().find(self.id, &mut self.place, waker);
+            drop(before);
             match found {
                 Found::Nothing => return None,
                 Found::Lost(lost) => {
