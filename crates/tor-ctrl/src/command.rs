@@ -148,10 +148,10 @@ pub enum Command {
     },
     /// HSPOST.
     HsPost {
-        /// The service.
-        address: OnionAddress,
         /// The directories to tell, each the hexadecimal identity of a relay; none: the responsible ones.
         servers: Vec<String>,
+        /// The service, or the reply that is due if all servers are known.
+        address: Result<OnionAddress, Reply>,
         /// The text.
         descriptor: String,
     },
@@ -189,6 +189,11 @@ pub(crate) enum Parsed {
 }
 
 impl Command {
+    /// The names of all commands, in C Tor's order, then ours; with a plus those that take data.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        COMMANDS.iter().map(|(name, _)| *name)
+    }
+
     /// Reads one command: its line and, after a `+`, its data; without the dot at the end.
     ///
     /// ```

@@ -13,8 +13,11 @@ impl Foreign {
     /// What the first bytes of a command say, as far as they have come.
     pub(crate) fn recognise(start: &[u8]) -> Option<Self> {
         const METHODS: [&[u8]; 5] = [b"CONNECT ", b"DELETE ", b"GET ", b"POST ", b"PUT "];
-        // Its messages begin with a length and a type below 0x15, both of two bytes. No command of ours does.
-        if let [_, _, 0, 0..=0x14, ..] = start {
+        // Its messages begin with a length and a type below 0x15, both of two bytes. No command of ours does, unless
+        // its line is over before that.
+        if let [first, second, 0, 0..=0x14, ..] = start
+            && ![first, second].contains(&&b'\n')
+        {
             return Some(Self::Version0);
         }
         METHODS.iter().any(|method| start.starts_with(method)).then_some(Self::Http)
@@ -60,6 +63,7 @@ mod tests {
             (b"get / HTTP/1.1", None),
             (b"\0\x02\0\x14xx", Some(Foreign::Version0)),
             (b"\0\x02\0\x15", None),
+            (b"A\n\0\0", None),
             (b"\0\x02\0", None),
             (b"", None),
         ] {

@@ -93,17 +93,23 @@ pub(super) fn fetch(name: &[u8], body: &[u8]) -> Result<Parsed, Reply> {
 pub(super) fn post(name: &[u8], body: &[u8]) -> Result<Parsed, Reply> {
     let syntax = Syntax::words(0, 0).pairs(Pairs::Plain).keys(&["SERVER", "HSADDRESS"]).data();
     let args = Args::parse(name, &syntax, body)?;
-    let (mut address, mut servers) = (None, Vec::new());
+    // Without an address C Tor says nothing at all, and the connection is out of step ever after.
+    let mut address = Err(Reply::line(512, "Missing 'HSADDRESS' argument"));
+    let mut servers = Vec::new();
     for pair in &args.pairs {
         if pair.is("SERVER") {
             servers.push(text(&pair.value));
-        } else {
-            let parsed = std::str::from_utf8(&pair.value).ok().and_then(OnionAddress::parse);
-            address = Some(parsed.ok_or_else(|| Reply::line(512, "Malformed onion address"))?);
+            continue;
+        }
+        let parsed = std::str::from_utf8(&pair.value).ok().and_then(OnionAddress::parse);
+        address = parsed.ok_or_else(|| Reply::line(512, "Malformed onion address"));
+        if address.is_err() {
+            break;
         }
     }
-    // C Tor says nothing at all here, and the connection is out of step ever after.
-    let address = address.ok_or_else(|| Reply::line(512, "Missing 'HSADDRESS' argument"))?;
+    if servers.is_empty() {
+        address = Ok(address?);
+    }
     Ok(Parsed::Command(Command::HsPost { address, servers, descriptor: text(&args.data) }))
 }
 
@@ -297,18 +303,26 @@ impl OnionTarget {
         if !text.contains([':', '.']) {
             return parse_port(text.as_bytes()).map(Self::local);
         }
-        if let Ok(address) = text.trim_matches(['[', ']']).parse() {
+        if let Some(address) = parse_ip(text) {
             return Some(Self::Address(address, virtual_port));
         }
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) => (host, parse_port(port.as_bytes())?),
             None => (text, virtual_port),
         };
-        match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse() {
-            Ok(address) => Some(Self::Address(address, port)),
-            Err(_) if host.is_empty() || host.contains(['[', ']', ':']) => None,
-            Err(_) => Some(Self::Host(host.to_owned(), port)),
+        match parse_ip(host) {
+            Some(address) => Some(Self::Address(address, port)),
+            None if !host.contains(char::is_alphanumeric) || host.contains(['[', ']', ':']) => None,
+            None => Some(Self::Host(host.to_owned(), port)),
         }
+    }
+}
+
+/// An IPv4 address, an IPv6 address, or one in brackets.
+fn parse_ip(text: &str) -> Option<IpAddr> {
+    match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(inside) => inside.parse().ok().map(IpAddr::V6),
+        None => text.parse().ok(),
     }
 }
 
