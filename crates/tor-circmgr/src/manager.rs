@@ -52,7 +52,7 @@ impl Default for Timing {
 /// The circuits of a client.
 pub struct CircMgr<F: CircuitFactory> {
     factory: F,
-    timing: Timing,
+    timing: Mutex<Timing>,
     pool: Mutex<Pool<F::Circuit>>,
     /// A circuit was built, failed or given up: streams that wait should look again.
     changed: Notify,
@@ -78,7 +78,7 @@ impl<F: CircuitFactory> CircMgr<F> {
         let (orders, to_build) = mpsc::unbounded_channel();
         Self {
             factory,
-            timing,
+            timing: Mutex::new(timing),
             pool: Mutex::new(Pool::new()),
             changed: Notify::new(),
             stock: Notify::new(),
@@ -86,12 +86,6 @@ impl<F: CircuitFactory> CircMgr<F> {
             to_build: Mutex::new(Some(to_build)),
         }
     }
-
-    /// The times of the configuration.
-    pub const fn timing(&self) -> Timing {
-        self.timing
-    }
-
     /// The way to the network.
     pub const fn factory(&self) -> &F {
         &self.factory
@@ -113,11 +107,28 @@ impl<F: CircuitFactory> CircMgr<F> {
         }
     }
 
-    /// Closes every circuit, whatever lives on it. There will be no others.
+    /// The times that hold now.
+    pub fn timing(&self) -> Timing {
+        *self.timing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Other times hold from now on, for the circuits that exist too.
+    pub fn set_timing(&self, timing: Timing) {
+        *self.timing.lock().unwrap_or_else(PoisonError::into_inner) = timing;
+        self.stock.notify_one();
+    }
+
+    /// Closes every circuit, whatever lives on it. There will be no others until [`CircMgr::resume`].
     pub fn close_all(&self) {
         self.pool().shut();
         self.changed.notify_waiters();
         self.stock.notify_one();
+    }
+
+    /// Circuits may be built again after [`CircMgr::close_all`].
+    pub fn resume(&self) {
+        self.pool().resume();
+        self.note_change();
     }
 
     /// Makes `port` one of those for which circuits are ready before they are asked for.
@@ -151,7 +162,13 @@ impl<F: CircuitFactory> CircMgr<F> {
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.build_ahead();
+            if self.pool().is_shut() {
+                building.clear();
+                while to_build.try_recv().is_ok() {}
+            }
+            if self.timing().predict {
+                self.build_ahead();
+            }
             tokio::select! {
                 Some((slot, path)) = to_build.recv() => building.push(self.build(slot, path)),
                 Some(()) = building.next(), if !building.is_empty() => {}
@@ -172,7 +189,7 @@ impl<F: CircuitFactory> CircMgr<F> {
             // Before looking, so that what changes in between is not missed.
             let changed = self.changed.notified();
             let avoided = self.avoided(strictness, wish, avoid);
-            if self.timing.predict {
+            if self.timing().predict {
                 self.pool().predict(wish.need, Instant::now());
             }
             match self.choose(wish, &avoided) {
@@ -214,7 +231,7 @@ impl<F: CircuitFactory> CircMgr<F> {
     }
 
     fn choose(&self, wish: Wish<'_>, avoided: &[RsaId]) -> Choice<F::Circuit> {
-        self.pool().choose(Instant::now(), wish, avoided, self.timing.dirtiness)
+        self.pool().choose(Instant::now(), wish, avoided, self.timing().dirtiness)
     }
 
     fn avoided(&self, strictness: Strictness, wish: Wish<'_>, avoid: &Avoid) -> Vec<RsaId> {
@@ -264,7 +281,7 @@ impl<F: CircuitFactory> CircMgr<F> {
     }
 
     fn sweep(&self) {
-        let idle = self.pool().sweep(Instant::now(), self.timing.dirtiness);
+        let idle = self.pool().sweep(Instant::now(), self.timing().dirtiness);
         idle.iter().for_each(BuiltCircuit::close);
     }
 
@@ -281,7 +298,7 @@ impl<F: CircuitFactory> CircMgr<F> {
 
 impl<F: CircuitFactory> std::fmt::Debug for CircMgr<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CircMgr").field("timing", &self.timing).finish_non_exhaustive()
+        f.debug_struct("CircMgr").field("timing", &self.timing()).finish_non_exhaustive()
     }
 }
 

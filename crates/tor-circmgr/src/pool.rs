@@ -226,11 +226,21 @@ impl<C: BuiltCircuit> Pool<C> {
         self.building.values_mut().for_each(|building| building.retired = true);
     }
 
-    /// Closes every circuit; there will be no more.
+    /// Closes every circuit; there will be no more until [`Pool::resume`].
     pub(crate) fn shut(&mut self) {
         self.shut = true;
         self.open.values().for_each(|open| open.circuit.close());
         self.building.clear();
+    }
+
+    /// Circuits may be built again. What went wrong before counts no more.
+    pub(crate) fn resume(&mut self) {
+        self.shut = false;
+        self.backoff = Backoff::default();
+    }
+
+    pub(crate) const fn is_shut(&self) -> bool {
+        self.shut
     }
 
     /// `slot` ages only while it has no streams (`KeepAliveIsolateSOCKSAuth`).

@@ -48,19 +48,25 @@
 pub mod log;
 mod start;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use thiserror::Error;
+use tokio::sync::watch;
 use tor_cell::relay::BeginFlags;
 use tor_circmgr::{CircMgr, IsolationKey};
-use tor_net::{Bootstrap, OpenRequest, Opened, RelayCircuits};
+use tor_dir::NetworkView;
+use tor_net::{Bootstrap, Ledger, OpenRequest, Opened, RelayCircuits};
 use tor_path::{ExitNeed, Family};
 
-pub use start::StartError;
+pub use log::Log;
+pub use start::{Commit, Part, ReconfigureError, StartError, Surroundings};
 pub use tor_circmgr::{ConnectError, IsolationKey as Isolation, StreamRefusal};
 pub use tor_config::Config;
-pub use tor_net::{Answer, DataStream, Phase};
+pub use tor_net::{Answer, DataStream, Documents, Phase};
 
 /// How long circuits may take to say good-bye.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -69,10 +75,7 @@ const SHUTDOWN_LOOK: Duration = Duration::from_millis(20);
 /// A running client. It stops when this is dropped.
 #[derive(Debug)]
 pub struct Client {
-    manager: Arc<CircMgr<RelayCircuits>>,
-    bootstrap: Arc<Bootstrap>,
-    socks: Vec<String>,
-    _tasks: start::Tasks,
+    running: start::Running,
 }
 
 /// A stream that could not be opened, or a name that could not be looked up.
@@ -93,22 +96,119 @@ impl Client {
     /// # Errors
     /// If a directory can't be used, a port can't be opened, or the configuration names no directory to ask.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        start::start(config).await
+        let client = Self::new(config, Surroundings::default()).await?;
+        client.go()?;
+        Ok(client)
+    }
+
+    /// The first half of [`Client::start`]: takes hold of the data directory and reads what is there. No port is open
+    /// and the network is off until [`Client::go`]; in between, [`Client::join`] adds what has to be there first.
+    ///
+    /// # Errors
+    /// If a directory can't be used, or the configuration names no directory to ask.
+    pub async fn new(config: Config, surroundings: Surroundings) -> Result<Self, StartError> {
+        Ok(Self { running: start::Running::new(config, surroundings).await? })
+    }
+
+    /// The second half of [`Client::start`]: opens the SOCKS ports and begins to bootstrap, unless the configuration
+    /// says `DisableNetwork`.
+    ///
+    /// # Errors
+    /// If a port can't be opened; none is then.
+    pub fn go(&self) -> Result<(), ReconfigureError> {
+        self.running.open()
+    }
+
+    /// Adds a part that follows the configuration from now on, and has it act on the one that holds.
+    ///
+    /// # Errors
+    /// Whatever the part says.
+    pub fn join(&self, part: Arc<dyn Part>) -> Result<(), ReconfigureError> {
+        self.running.join(part)
+    }
+
+    /// Takes the client to another configuration, all or nothing. Streams that are open go on, unless the network is
+    /// switched off.
+    ///
+    /// # Errors
+    /// If an option can't be acted on; then nothing has changed.
+    pub fn reconfigure(&self, new: Config) -> Result<(), ReconfigureError> {
+        self.running.reconfigure(new)
+    }
+
+    /// The configuration that holds.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.running.config.borrow())
+    }
+
+    /// Tells of each change of the configuration, once it is done.
+    pub fn config_changes(&self) -> watch::Receiver<Arc<Config>> {
+        self.running.config.subscribe()
     }
 
     /// Waits until the first circuit is built.
     pub async fn ready(&self) {
-        self.bootstrap.done().await;
+        self.bootstrap().done().await;
     }
 
     /// How far the start is, in percent, and at which step.
     pub fn progress(&self) -> Option<(u8, Phase)> {
-        self.bootstrap.progress()
+        self.bootstrap().progress()
     }
 
-    /// Where the SOCKS ports listen, as C Tor writes it: `127.0.0.1:9050`, `unix:/path`.
-    pub fn socks_ports(&self) -> &[String] {
-        &self.socks
+    /// How far the start is, to wait for.
+    pub fn bootstrap(&self) -> &Arc<Bootstrap> {
+        &self.running.network.bootstrap
+    }
+
+    /// Where ports of a kind (`socks`, `control`) listen, as C Tor writes it: `127.0.0.1:9050`, `unix:/path`.
+    pub fn listeners(&self, kind: &str) -> Vec<String> {
+        self.running.listeners(kind)
+    }
+
+    /// Where the SOCKS ports listen.
+    pub fn socks_ports(&self) -> Vec<String> {
+        self.listeners("socks")
+    }
+
+    /// The circuits.
+    pub fn manager(&self) -> &Arc<CircMgr<RelayCircuits>> {
+        &self.running.network.manager
+    }
+
+    /// What is known of all circuits, streams and connections.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.running.network.ledger
+    }
+
+    /// The network as it is known now, if it is.
+    pub fn view(&self) -> Option<Arc<NetworkView>> {
+        self.running.network.view.borrow().clone()
+    }
+
+    /// Tells of each new view of the network.
+    pub fn view_changes(&self) -> watch::Receiver<Option<Arc<NetworkView>>> {
+        self.running.network.view.subscribe()
+    }
+
+    /// The documents of the network. To be asked for each time: other authorities mean other documents.
+    pub fn documents(&self) -> Documents {
+        self.running.network.documents()
+    }
+
+    /// When the client was started.
+    pub fn started(&self) -> Instant {
+        self.running.started
+    }
+
+    /// How long it has been running.
+    pub fn uptime(&self) -> Duration {
+        tor_net::clock::now().saturating_duration_since(self.running.started)
+    }
+
+    /// The log that follows the configuration, if there is one.
+    pub fn log(&self) -> Option<&Log> {
+        self.running.log.as_ref()
     }
 
     /// Opens a stream to a host (a name or an address) and port. Streams of different isolation never share a
@@ -148,9 +248,10 @@ impl Client {
 
     /// Closes all circuits, and waits a moment so that the relays hear of it.
     pub async fn shut_down(&self) {
-        self.manager.close_all();
+        self.running.close_ports();
+        self.manager().close_all();
         let gone = async {
-            while self.manager.open_circuits() > 0 {
+            while self.manager().open_circuits() > 0 {
                 tokio::time::sleep(SHUTDOWN_LOOK).await;
             }
             tokio::time::sleep(SHUTDOWN_LOOK).await;
@@ -164,6 +265,6 @@ impl Client {
         need: &ExitNeed,
         isolation: &IsolationKey,
     ) -> Result<Opened, ConnectError> {
-        self.manager.open(request, need, isolation, false).await
+        self.manager().open(request, need, isolation, false).await
     }
 }

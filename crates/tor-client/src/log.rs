@@ -2,124 +2,244 @@
 //!
 //! Tools read these lines (nyx takes its backlog from them, stem waits for `Bootstrapped N%`), so the form is
 //! an interface. tracing's five levels are C Tor's: error is `err`, info is `notice` (what a user would
-//! notice), debug is `info`, trace is `debug`.
+//! notice), debug is `info`, trace is `debug`. C Tor's log domains are not told apart: a `Log` line that names
+//! domains gets what it says of `general`.
+//!
+//! The same messages, without date and severity, are the control port's events DEBUG, INFO, NOTICE, WARN and ERR,
+//! whatever the `Log` lines select. A message that nobody wants, neither a file nor a controller, is not even made:
+//! [`Log::interest_changed`] tells tracing which severities are wanted, and it skips the others by comparing two
+//! numbers.
+
+mod outputs;
 
 use std::{
+    cell::Cell,
     fmt::{self, Write as _},
-    fs::{File, OpenOptions},
-    io::{self, Write},
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
+use tor_config::{LogConfig, LogLine, LogTarget, SafeLogging, Severity};
+use tor_ctrl_events::{EventSink, LogLevel};
 use tracing::{
-    Event, Level, Subscriber,
+    Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     level_filters::LevelFilter,
+    subscriber::Interest,
+    warn,
 };
 use tracing_subscriber::{Layer, layer::Context, prelude::*};
 
-/// Where one `Log` line of the configuration sends what it selects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-    /// Appended to this file.
-    File(PathBuf),
-}
+pub use self::outputs::LogFiles;
+use self::outputs::{Levels, Outputs};
+use crate::ReconfigureError;
 
-/// One `Log` line: which severities go where.
+/// The log of a process. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Sink {
-    /// The least severe level that is written.
-    pub least: Level,
-    /// The most severe level that is written.
-    pub most: Level,
-    /// Where to.
-    pub target: Target,
+pub struct Log(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    outputs: RwLock<Outputs>,
+    events: OnceLock<Arc<dyn EventSink>>,
+    /// What anybody wants; see [`Levels`].
+    wanted: AtomicU8,
 }
 
-/// Starts logging for the whole process. The first call wins. Times are rounded down to `granularity_ms`; log
-/// files are emptied first if `truncate` says so.
-///
-/// # Errors
-/// If a log file can't be opened.
-pub fn start(sinks: &[Sink], granularity_ms: u32, truncate: bool) -> io::Result<()> {
-    let outputs = sinks
-        .iter()
-        .map(|sink| {
-            let writer = match &sink.target {
-                Target::Stdout => Writer::Stdout,
-                Target::Stderr => Writer::Stderr,
-                Target::File(path) => Writer::File(Mutex::new({
-                    if truncate {
-                        File::create(path)?;
-                    }
-                    OpenOptions::new().create(true).append(true).open(path)?
-                })),
-            };
-            Ok(Output { least: sink.least, most: sink.most, writer })
-        })
-        .collect::<io::Result<Vec<_>>>()?;
-    let most_verbose = sinks.iter().map(|sink| sink.least).max().map_or(LevelFilter::OFF, LevelFilter::from);
-    let layer = CTorForm { outputs, granularity_ms: granularity_ms.max(1) }.with_filter(
-        tracing_subscriber::filter::Targets::new()
-            .with_target("rustls", LevelFilter::WARN)
-            .with_default(most_verbose),
-    );
-    let _already_started = tracing_subscriber::registry().with(layer).try_init();
-    Ok(())
+thread_local! {
+    /// What is logged while an event is on its way to the controllers is no event.
+    static TELLING: Cell<bool> = const { Cell::new(false) };
 }
 
-struct CTorForm {
-    outputs: Vec<Output>,
-    granularity_ms: u32,
-}
+impl Log {
+    /// Starts logging for the whole process. If something else logs for it already, this log gets nothing.
+    ///
+    /// # Errors
+    /// If a log file can't be opened.
+    pub fn start(config: &LogConfig) -> Result<Self, ReconfigureError> {
+        let log = Self::new(config)?;
+        let _already_started = tracing_subscriber::registry().with(log.layer()).try_init();
+        log.warn_if_sensitive(None, config);
+        Ok(log)
+    }
 
-struct Output {
-    least: Level,
-    most: Level,
-    writer: Writer,
-}
+    /// Starts logging notices to standard output: what there is before there is a configuration.
+    pub fn start_plain() {
+        let config = LogConfig {
+            lines: vec![LogLine::from(Severity::Notice, LogTarget::Stdout)],
+            ..LogConfig::default()
+        };
+        let _standard_output_is_there = Self::start(&config);
+    }
 
-enum Writer {
-    Stdout,
-    Stderr,
-    File(Mutex<File>),
-}
+    /// A log that nobody writes to until its [`Log::layer`] is part of a subscriber.
+    ///
+    /// # Errors
+    /// If a log file can't be opened.
+    pub fn new(config: &LogConfig) -> Result<Self, ReconfigureError> {
+        let outputs = Outputs::open(config)?.commit(None);
+        let wanted = AtomicU8::new(outputs.levels().0);
+        Ok(Self(Arc::new(Shared { outputs: RwLock::new(outputs), events: OnceLock::new(), wanted })))
+    }
 
-impl<S: Subscriber> Layer<S> for CTorForm {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let level = *event.metadata().level();
-        let mut line = String::with_capacity(120);
-        let now = Zoned::now();
-        let step = i64::from(self.granularity_ms);
-        let millis = i64::from(now.millisecond()) / step.min(1000) * step.min(1000);
-        let _ =
-            write!(line, "{}.{:03} [{}] ", now.strftime("%b %d %H:%M:%S"), millis % 1000, severity(level));
-        event.record(&mut Fields { line: &mut line });
-        line.push('\n');
-        for output in &self.outputs {
-            if level <= output.least && level >= output.most {
-                output.writer.write(line.as_bytes());
+    /// What passes tracing's messages to this log.
+    pub fn layer<S: Subscriber>(&self) -> impl Layer<S> + use<S> {
+        CTorForm(self.clone())
+    }
+
+    /// Opens the files of other `Log` lines. Nothing else changes before [`Log::commit`]; a file that is new goes away
+    /// again with what is returned.
+    ///
+    /// # Errors
+    /// If a file can't be opened.
+    pub fn prepare(&self, config: &LogConfig) -> Result<LogFiles, ReconfigureError> {
+        Outputs::open(config)
+    }
+
+    /// The log goes to these files from now on, and those of before are closed.
+    pub fn commit(&self, files: LogFiles) {
+        let config = files.config().clone();
+        let old = {
+            let mut outputs = self.0.outputs.write().unwrap_or_else(PoisonError::into_inner);
+            let new = files.commit(Some(&outputs));
+            std::mem::replace(&mut *outputs, new)
+        };
+        self.interest_changed();
+        self.warn_if_sensitive(Some(&old), &config);
+    }
+
+    /// Everything is logged everywhere (`SIGUSR2`), until the next [`Log::commit`].
+    pub fn debug(&self) {
+        self.0.outputs.write().unwrap_or_else(PoisonError::into_inner).want_all();
+        self.interest_changed();
+    }
+
+    /// Empties the log files, if the configuration has them emptied (`TruncateLogFile`).
+    pub fn truncate(&self) {
+        self.outputs().truncate();
+    }
+
+    /// Controllers get the messages too, as many as they want. The first call wins.
+    pub fn tell(&self, events: Arc<dyn EventSink>) {
+        let _told_already = self.0.events.set(events);
+        self.interest_changed();
+    }
+
+    /// To be called when the set of log events that controllers want has changed.
+    pub fn interest_changed(&self) {
+        let mut wanted = self.outputs().levels();
+        if let Some(events) = self.0.events.get() {
+            for level in LEVELS {
+                if events.wants(log_level(level).kind()) {
+                    wanted.add(level);
+                }
             }
+        }
+        if self.0.wanted.swap(wanted.0, Ordering::Relaxed) != wanted.0 {
+            tracing::callsite::rebuild_interest_cache();
+        }
+    }
+
+    /// The least grave severity that a `Log` line selects.
+    pub fn lowest(&self) -> Option<Level> {
+        self.outputs().levels().lowest()
+    }
+
+    fn outputs(&self) -> RwLockReadGuard<'_, Outputs> {
+        self.0.outputs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
+        let wanted = Levels(self.0.wanted.load(Ordering::Relaxed));
+        // What the TLS library says in detail is of no use to anybody here.
+        let noise = metadata.target().starts_with("rustls") && *metadata.level() > Level::WARN;
+        wanted.has(*metadata.level()) && !noise
+    }
+
+    /// C Tor's warning about logs that tell too much, when that is news.
+    fn warn_if_sensitive(&self, old: Option<&Outputs>, config: &LogConfig) {
+        let lowest = self.lowest();
+        let unsafe_now = config.safe != SafeLogging::All;
+        let chatty = lowest.is_some_and(|lowest| lowest > Level::INFO);
+        let news = old.is_none_or(|old| {
+            unsafe_now && old.safe() != config.safe || chatty && old.levels().lowest() != lowest
+        });
+        let badness = match (unsafe_now, chatty) {
+            (true, true) => "you disabled SafeLogging, and you're logging more than \"notice\"",
+            (true, false) => "you disabled SafeLogging",
+            (false, true) => "you're logging more than \"notice\"",
+            (false, false) => return,
+        };
+        if news {
+            warn!(
+                "Your log may contain sensitive information - {badness}. Don't log unless it serves an important \
+                 reason. Overwrite the log afterwards."
+            );
         }
     }
 }
 
-impl Writer {
-    /// A log that can't be written has nobody to complain to.
-    fn write(&self, line: &[u8]) {
-        let _ = match self {
-            Self::Stdout => io::stdout().lock().write_all(line),
-            Self::Stderr => io::stderr().lock().write_all(line),
-            Self::File(file) => file.lock().unwrap_or_else(PoisonError::into_inner).write_all(line),
-        };
+struct CTorForm(Log);
+
+impl<S: Subscriber> Layer<S> for CTorForm {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.0.wants(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        self.0.wants(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        let wanted = Levels(self.0.0.wanted.load(Ordering::Relaxed));
+        Some(wanted.lowest().map_or(LevelFilter::OFF, LevelFilter::from))
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let level = *event.metadata().level();
+        let kind = log_level(level).kind();
+        let events = self.0.0.events.get().filter(|events| events.wants(kind) && !TELLING.get());
+        let outputs = self.0.outputs();
+        let logged = outputs.levels().has(level);
+        if !logged && events.is_none() {
+            return;
+        }
+        let mut line = String::with_capacity(120);
+        if logged {
+            prefix(&mut line, level, outputs.granularity_ms());
+        }
+        let start = line.len();
+        event.record(&mut Fields { line: &mut line });
+        let told = events.map(|events| (events, line.get(start..).unwrap_or_default().to_owned()));
+        if logged {
+            line.push('\n');
+            outputs.write(level, line.as_bytes());
+        }
+        drop(outputs);
+        if let Some((events, text)) = told {
+            TELLING.set(true);
+            events.emit(tor_ctrl_events::Log { level: log_level(level), text }.into());
+            TELLING.set(false);
+        }
     }
 }
+
+/// Date, time and severity.
+fn prefix(line: &mut String, level: Level, granularity_ms: u32) {
+    let now = Zoned::now();
+    let step = i64::from(granularity_ms.max(1));
+    let millis = now.timestamp().as_millisecond();
+    let rounded = Timestamp::from_millisecond(millis.saturating_sub(millis.rem_euclid(step)));
+    let now = rounded.map_or(now.clone(), |rounded| rounded.to_zoned(now.time_zone().clone()));
+    let at = now.strftime("%b %d %H:%M:%S");
+    // A log that can't be formatted has nobody to complain to.
+    let _never = write!(line, "{at}.{:03} [{}] ", now.millisecond(), severity(level));
+}
+
+const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
 
 /// C Tor's word for a level.
 pub const fn severity(level: Level) -> &'static str {
@@ -129,6 +249,16 @@ pub const fn severity(level: Level) -> &'static str {
         Level::INFO => "notice",
         Level::DEBUG => "info",
         Level::TRACE => "debug",
+    }
+}
+
+const fn log_level(level: Level) -> LogLevel {
+    match level {
+        Level::ERROR => LogLevel::Err,
+        Level::WARN => LogLevel::Warn,
+        Level::INFO => LogLevel::Notice,
+        Level::DEBUG => LogLevel::Info,
+        Level::TRACE => LogLevel::Debug,
     }
 }
 
@@ -158,56 +288,4 @@ impl Visit for Fields<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn logged(sinks: &[(Level, Level)], log: impl FnOnce()) -> Vec<String> {
-        let dir = tempfile::tempdir().unwrap();
-        let paths: Vec<_> = (0..sinks.len()).map(|index| dir.path().join(index.to_string())).collect();
-        let outputs = sinks.iter().zip(&paths).map(|((least, most), path)| Output {
-            least: *least,
-            most: *most,
-            writer: Writer::File(Mutex::new(File::create(path).unwrap())),
-        });
-        let layer = CTorForm { outputs: outputs.collect(), granularity_ms: 1000 };
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
-        paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
-    }
-
-    #[test]
-    fn a_line_has_c_tors_form() {
-        let log = logged(&[(Level::INFO, Level::ERROR)], || {
-            tracing::info!(relay = 7, "Bootstrapped {}% (done): Done", 100);
-        });
-        let line = log[0].strip_suffix('\n').unwrap();
-        // `Nov 22 12:27:16.000`: what nyx and stem parse.
-        let (time, rest) = line.split_at("Nov 22 12:27:16.000".len());
-        assert!(time.ends_with(".000"), "times are rounded down to LogTimeGranularity: {time}");
-        assert!(jiff::fmt::strtime::parse("%b %d %H:%M:%S", time.trim_end_matches(".000")).is_ok(), "{time}");
-        assert_eq!(rest, " [notice] Bootstrapped 100% (done): Done relay=7");
-    }
-
-    #[test]
-    fn each_log_line_gets_its_severities() {
-        let log = logged(&[(Level::INFO, Level::ERROR), (Level::TRACE, Level::DEBUG)], || {
-            tracing::error!("one");
-            tracing::warn!("two");
-            tracing::info!("three");
-            tracing::debug!("four");
-            tracing::trace!("five");
-        });
-        let severities = |text: &str| -> Vec<String> {
-            text.lines().map(|line| line.split(' ').nth(3).unwrap().to_owned()).collect()
-        };
-        assert_eq!(severities(&log[0]), ["[err]", "[warn]", "[notice]"]);
-        assert_eq!(severities(&log[1]), ["[info]", "[debug]"]);
-    }
-
-    #[test]
-    fn one_event_is_one_line() {
-        let log = logged(&[(Level::INFO, Level::ERROR)], || {
-            tracing::info!(said = "a\r\nNov 22 00:00:00.000 [err] forged", "A relay says:");
-        });
-        assert_eq!(log[0].lines().count(), 1, "{:?}", log[0]);
-    }
-}
+mod tests;

@@ -4,11 +4,9 @@ use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tor_client::{Client, Config, log};
-use tor_config::{
-    Disk, Environment, Invocation, LogTarget, NoticeLevel, Severity, load, table, torrc_option_names,
-};
-use tracing::{Level, error, info, warn};
+use tor_client::{Client, Config, Log, StartError, Surroundings};
+use tor_config::{Disk, Environment, Invocation, NoticeLevel, load, table, torrc_option_names};
+use tracing::{error, info, warn};
 
 /// The C Tor whose options, files and answers this client has.
 const C_TOR_VERSION: &str = "0.4.9.11";
@@ -53,8 +51,8 @@ fn main() -> ExitCode {
         Invocation::VerifyConfig(command_line) => {
             match load(&command_line, &Disk, &Environment::from_process()) {
                 Ok(loaded) => {
-                    if let Err(failed) = start_log(&loaded.config) {
-                        return fail(&failed);
+                    if let Err(failed) = Log::start(&loaded.config.log) {
+                        return fail(&failed.detail());
                     }
                     say_notices(loaded.notices());
                     println!("Configuration was valid");
@@ -65,9 +63,10 @@ fn main() -> ExitCode {
         }
         Invocation::Run(command_line) => match load(&command_line, &Disk, &Environment::from_process()) {
             Ok(loaded) => {
-                if let Err(failed) = start_log(&loaded.config) {
-                    return fail(&failed);
-                }
+                let log = match Log::start(&loaded.config.log) {
+                    Ok(log) => log,
+                    Err(failed) => return fail(&failed.detail()),
+                };
                 info!(
                     "{} {} (options of Tor {C_TOR_VERSION}) running on {}.",
                     env!("CARGO_PKG_NAME"),
@@ -75,7 +74,7 @@ fn main() -> ExitCode {
                     std::env::consts::OS
                 );
                 say_notices(loaded.notices());
-                run(loaded.config)
+                run(loaded.config, log)
             }
             Err(error) => fail(&error.to_string()),
         },
@@ -83,13 +82,13 @@ fn main() -> ExitCode {
 }
 
 /// One thread: what one thread does needs no hand-over, and the bytes stay in its caches.
-fn run(config: Config) -> ExitCode {
+fn run(config: Config, log: Log) -> ExitCode {
     raise_file_limit();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(failed) => return fail(&format!("can't start: {failed}")),
     };
-    let code = runtime.block_on(serve(config));
+    let code = runtime.block_on(serve(config, log));
     // What still runs on blocking threads (a document being read) is of no more use.
     runtime.shutdown_background();
     code
@@ -105,7 +104,7 @@ fn raise_file_limit() {
     }
 }
 
-async fn serve(config: Config) -> ExitCode {
+async fn serve(config: Config, log: Log) -> ExitCode {
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(failed) => return fail(&format!("can't wait for signals: {failed}")),
@@ -117,8 +116,14 @@ async fn serve(config: Config) -> ExitCode {
         warn!("Unable to open \"{}\" for writing: {failed}", path.display());
     }
     let owner = config.process.owner;
-    let client = match Client::start(config).await {
+    let surroundings = Surroundings { log: Some(log), ..Surroundings::default() };
+    let client = match start(config, surroundings).await {
         Ok(client) => client,
+        Err(StartError::Config(refused)) => {
+            warn!("Failed to parse/validate config: {refused}");
+            error!("Reading config failed--see warnings above.");
+            return ExitCode::FAILURE;
+        }
         Err(failed) => {
             error!("{failed}");
             return ExitCode::FAILURE;
@@ -146,6 +151,12 @@ async fn serve(config: Config) -> ExitCode {
         let _nothing_more_to_do = std::fs::remove_file(path);
     }
     ExitCode::SUCCESS
+}
+
+async fn start(config: Config, surroundings: Surroundings) -> Result<Client, StartError> {
+    let client = Client::new(config, surroundings).await?;
+    client.go()?;
+    Ok(client)
 }
 
 /// The signals that C Tor knows and a client can obey.
@@ -197,42 +208,6 @@ async fn owner_gone(owner: Option<u32>) {
     }
 }
 
-fn start_log(config: &Config) -> Result<(), String> {
-    let granularity = u32::try_from(config.log.time_granularity.as_millis()).unwrap_or(1000);
-    let sinks: Vec<_> = config
-        .log
-        .lines
-        .iter()
-        .filter_map(|line| {
-            let target = match &line.target {
-                LogTarget::Stdout => log::Target::Stdout,
-                LogTarget::Stderr => log::Target::Stderr,
-                LogTarget::File(path) => log::Target::File(path.clone()),
-                LogTarget::Syslog => return None, // refused by tor-config
-            };
-            let logged: Vec<_> =
-                [Severity::Err, Severity::Warn, Severity::Notice, Severity::Info, Severity::Debug]
-                    .into_iter()
-                    .filter(|severity| line.logs(*severity, "general"))
-                    .map(level)
-                    .collect();
-            Some(log::Sink { most: *logged.first()?, least: *logged.last()?, target })
-        })
-        .collect();
-    log::start(&sinks, granularity, config.log.truncate_files)
-        .map_err(|failed| format!("can't open a log file: {failed}"))
-}
-
-const fn level(severity: Severity) -> Level {
-    match severity {
-        Severity::Err => Level::ERROR,
-        Severity::Warn => Level::WARN,
-        Severity::Notice => Level::INFO,
-        Severity::Info => Level::DEBUG,
-        Severity::Debug => Level::TRACE,
-    }
-}
-
 fn say_notices(notices: &[tor_config::Notice]) {
     for notice in notices {
         match notice.severity {
@@ -245,8 +220,7 @@ fn say_notices(notices: &[tor_config::Notice]) {
 
 /// Before there is a log, an error goes to stdout in the log's form, as C Tor's does.
 fn fail(what: &str) -> ExitCode {
-    let to_stdout = log::Sink { least: Level::INFO, most: Level::ERROR, target: log::Target::Stdout };
-    let _started_already = log::start(&[to_stdout], 1000, false);
+    Log::start_plain();
     warn!("{what}");
     error!("Reading config failed--see warnings above.");
     ExitCode::FAILURE

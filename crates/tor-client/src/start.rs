@@ -1,271 +1,260 @@
-//! Puts the parts together, from a configuration.
+//! Puts the parts together, from a configuration, and takes them to another one while they run.
+//!
+//! A change of the configuration has two phases. First everything is done that can fail: new ports and log files are
+//! opened, lines are read, the parts of others are asked. Only then is anything changed, and nothing of that can
+//! fail. It never waits, so that nobody can give it up half-way.
+//!
+//! What each field of [`Config`] becomes while the client runs:
+//!
+//! | field | how it is applied |
+//! |---|---|
+//! | `socks.listeners` | ports are opened, closed, or given other settings; clients that are in stay ([`ports`]) |
+//! | the rest of `socks`, `circuits.long_lived_ports`, `log.safe` | for the clients that come in from then on |
+//! | `socks.timeout`, `circuits.max_dirtiness`, `.stream_timeout`, `.disable_predicted` | at once, for circuits that exist too ([`CircMgr::set_timing`](tor_circmgr::CircMgr::set_timing)) |
+//! | `circuits.build_timeout`, `.paths_needed`, `.enforce_distinct_subnets`, `guards`, `link.use_ipv4`, `.use_ipv6`, `.prefer_ipv6` | for paths that are chosen from then on; where guards come into use, circuits without one get no new streams, as in C Tor |
+//! | `link.padding`, `.reduced_padding`, `.keepalive` | for channels that are opened from then on |
+//! | `directory` | the documents on disk are read anew and judged by the new authorities; no circuit of before gets new streams |
+//! | `log` | files are opened anew at each change, as C Tor does; see [`Log`] |
+//! | `disable_network` | ports, circuits, channels and fetches end, or begin |
+//! | `process.owner` | whoever watches [`Client::config_changes`](crate::Client::config_changes) |
+//! | `storage`, `testing_network`, `process.pid_file` | refused: only a start can change them |
+//! | `circuits.new_period`, `.max_pending`, `.learn_build_timeout`, `.allow_private_relays`, `process.max_mem_in_queues` | nothing reads them yet |
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+mod error;
+mod network;
+mod ports;
+mod settings;
 
-use thiserror::Error;
-use tokio::{sync::watch, task::JoinHandle};
-use tor_chan::{ChannelConfig, ConnectionPadding};
-use tor_circmgr::{CircMgr, Timing};
-use tor_config::{AutoBool, Config, SafeLogging};
-use tor_dir::{DirConfig, DirServer};
-use tor_net::{
-    Bootstrap, Channels, CircuitSettings, Directory, DirectorySettings, DiskStore, Ledger, Phase,
-    RelayCircuits, SocksDoor, StateFile, TlsConfig,
+use std::{
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
-use tor_netdoc::NetworkKind;
-use tor_path::PathConfig;
+
+use tokio::{sync::watch, task::JoinHandle};
+use tor_config::{Config, SafeLogging, SocksListener};
+use tor_ctrl_events::{EventSink, NoEvents};
+use tor_net::{DiskStore, Ledger, Phase, SocksDoor, StateFile, clock};
 use tracing::{info, warn};
 
-use crate::Client;
+pub use error::{ReconfigureError, StartError};
 
-/// How long a circuit may take to build until build times are learned.
-const BUILD_TIMEOUT: Duration = Duration::from_secs(60);
-/// The ports for which circuits are ready from the start, as in C Tor.
-const FIRST_PORTS: [u16; 2] = [80, 443];
+pub(crate) use network::Network;
 
-/// Why a client can't start.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// Another client uses the data directory.
-    #[error("It looks like another Tor process is running with the same data directory ({})", .0.display())]
-    Locked(PathBuf),
-    /// A directory or a file of ours can't be used.
-    #[error("Can't use {}: {error}", .path.display())]
-    Storage {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// A `DirAuthority` or `FallbackDir` line.
-    #[error("Bad directory server line {line:?}: {error}")]
-    Server {
-        /// The line.
-        line: String,
-        /// What is wrong.
-        error: tor_dir::ServerLineError,
-    },
-    /// There is nobody to ask for a consensus.
-    #[error("No directory server is configured")]
-    NoServers,
-    /// A port can't be listened on.
-    #[error("Could not bind to {place}: {error}")]
-    Bind {
-        /// Where.
-        place: String,
-        /// Why.
-        error: io::Error,
-    },
-    /// TLS can't be used.
-    #[error("TLS is not available: {0}")]
-    Tls(io::Error),
+use crate::Log;
+use ports::Ports;
+
+/// What a client is started with besides its configuration.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The log of the process, which then follows the configuration, and tells `events` what it says.
+    pub log: Option<Log>,
+    /// Who is told of what happens.
+    pub events: Arc<dyn EventSink>,
 }
 
-/// The tasks of a client, ended when this is dropped.
+/// No log, and nobody who listens.
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { log: None, events: Arc::new(NoEvents) }
+    }
+}
+
+/// Something outside the client that the configuration speaks of, like the control ports.
+pub trait Part: Send + Sync + std::fmt::Debug {
+    /// Does everything that can fail on the way to another configuration, and returns what remains to be done. If
+    /// that is dropped instead, everything must be as it was. `old` is `None` when the part joins.
+    ///
+    /// # Errors
+    /// If it can't act on the new configuration.
+    fn prepare(&self, old: Option<&Config>, new: &Config) -> Result<Commit, ReconfigureError>;
+
+    /// Where it listens, for ports of this kind: `control`.
+    fn listeners(&self, kind: &str) -> Vec<String> {
+        let _none = kind;
+        Vec::new()
+    }
+}
+
+/// The second phase of a change: it can't fail.
+pub type Commit = Box<dyn FnOnce() + Send>;
+
+/// A client, and the configuration that it follows.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) network: Network,
+    pub(crate) config: watch::Sender<Arc<Config>>,
+    pub(crate) log: Option<Log>,
+    pub(crate) started: Instant,
+    state: Mutex<State>,
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Tasks(Vec<JoinHandle<()>>);
-
-impl Tasks {
-    #[expect(clippy::disallowed_methods, reason = "the tasks that live as long as the client start here")]
-    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.push(tokio::spawn(task));
-    }
+struct State {
+    ports: Ports,
+    parts: Vec<Arc<dyn Part>>,
+    /// Ports are open, and the network is on unless the configuration says otherwise.
+    open: bool,
 }
 
-impl Drop for Tasks {
-    fn drop(&mut self) {
-        self.0.iter().for_each(JoinHandle::abort);
-    }
+#[expect(clippy::disallowed_methods, reason = "the tasks that live as long as the client start here")]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(task)
 }
 
-pub(crate) async fn start(config: Config) -> Result<Client, StartError> {
-    let storage = |path: &PathBuf| {
-        let path = path.clone();
-        move |error: io::Error| {
-            if error.kind() == io::ErrorKind::WouldBlock {
-                StartError::Locked(path)
-            } else {
-                StartError::Storage { path, error }
+impl Running {
+    /// Takes hold of the data directory and reads what is there. No port is open, and the network is off.
+    pub(crate) async fn new(config: Config, surroundings: Surroundings) -> Result<Self, StartError> {
+        let data = &config.storage.data;
+        let state = StateFile::open(data).map_err(storage(data))?;
+        let store = DiskStore::open(&config.storage.cache).map_err(storage(&config.storage.cache))?;
+        let (guards, errors) = state.load_guards().map_err(storage(&data.join("state")))?;
+        errors.iter().for_each(|error| warn!("{error}"));
+        if let Some(log) = &surroundings.log {
+            log.tell(Arc::clone(&surroundings.events));
+        }
+        let ledger = Ledger::new(surroundings.events);
+        let network = Network::new(&config, guards, state, store, ledger).await?;
+        Ok(Self {
+            network,
+            config: watch::Sender::new(Arc::new(config)),
+            log: surroundings.log,
+            started: clock::now(),
+            state: Mutex::default(),
+        })
+    }
+
+    /// Opens the ports and switches the network on, as far as the configuration wants that.
+    pub(crate) fn open(&self) -> Result<(), ReconfigureError> {
+        let mut state = self.state();
+        let config = Arc::clone(&self.config.borrow());
+        if !config.disable_network {
+            state.ports.prepare(&config.socks.listeners, &self.door(&config)).inspect_err(say)?.commit();
+        }
+        state.open = true;
+        self.network.bootstrap.reached(Phase::Starting);
+        self.switch(&config);
+        Ok(())
+    }
+
+    pub(crate) fn join(&self, part: Arc<dyn Part>) -> Result<(), ReconfigureError> {
+        let mut state = self.state();
+        let config = Arc::clone(&self.config.borrow());
+        part.prepare(None, &config).inspect_err(say)?();
+        state.parts.push(part);
+        Ok(())
+    }
+
+    pub(crate) fn reconfigure(&self, new: Config) -> Result<(), ReconfigureError> {
+        let mut state = self.state();
+        let State { ports, parts, open } = &mut *state;
+        let old = Arc::clone(&self.config.borrow());
+
+        // Everything that can fail; whatever is dropped on the way undoes itself.
+        changes_nothing_fixed(&old, &new).inspect_err(say)?;
+        let directory = settings::directory(&new).inspect_err(say)?;
+        let wanted: &[SocksListener] =
+            if *open && !new.disable_network { &new.socks.listeners } else { Default::default() };
+        let ports = ports.prepare(wanted, &self.door(&new)).inspect_err(say)?;
+        let log = self.log.as_ref().map(|log| log.prepare(&new.log)).transpose().inspect_err(say)?;
+        let parts = parts.iter().map(|part| part.prepare(Some(&old), &new));
+        let parts = parts.collect::<Result<Vec<_>, _>>().inspect_err(say)?;
+
+        // From here on nothing fails.
+        if let (Some(log), Some(files)) = (&self.log, log) {
+            log.commit(files);
+        }
+        ports.commit();
+        let manager = &self.network.manager;
+        self.network.channels.set_config(settings::channels(&new));
+        manager.factory().set_settings(settings::circuits(&new));
+        manager.set_timing(settings::timing(&new));
+        if new.guards.enabled && !old.guards.enabled {
+            info!("Changed to using entry guards. Abandoning previous circuits.");
+            manager.retire_all();
+        }
+        if new.directory != old.directory {
+            self.network.replace_directory(directory.0, directory.1);
+        }
+        let new = Arc::new(new);
+        self.config.send_replace(Arc::clone(&new));
+        if *open {
+            self.switch(&new);
+        }
+        parts.into_iter().for_each(|commit| commit());
+        Ok(())
+    }
+
+    /// Where ports of this kind listen.
+    pub(crate) fn listeners(&self, kind: &str) -> Vec<String> {
+        let state = self.state();
+        let mut names = if kind == "socks" { state.ports.names() } else { Vec::new() };
+        names.extend(state.parts.iter().flat_map(|part| part.listeners(kind)));
+        names
+    }
+
+    /// Nobody is let in any more.
+    pub(crate) fn close_ports(&self) {
+        self.state().ports.close();
+    }
+
+    fn switch(&self, config: &Config) {
+        match (config.disable_network, self.network.is_on()) {
+            (true, was_on) => {
+                info!(
+                    "DisableNetwork is set. Tor will not make or accept non-control network connections. \
+                     Shutting down all existing connections."
+                );
+                if was_on {
+                    self.network.switch_off();
+                }
             }
+            (false, false) => self.network.switch_on(),
+            (false, true) => self.network.predict(),
         }
-    };
-    let (authorities, fallbacks) = directory_servers(&config)?;
-    let state = StateFile::open(&config.storage.data).map_err(storage(&config.storage.data))?;
-    let store = DiskStore::open(&config.storage.cache).map_err(storage(&config.storage.cache))?;
-    let (guards, errors) = state.load_guards().map_err(storage(&config.storage.data.join("state")))?;
-    errors.iter().for_each(|error| warn!("{error}"));
-
-    let bootstrap = Arc::new(Bootstrap::new());
-    let ledger = Ledger::silent();
-    let tls = TlsConfig::new().map_err(StartError::Tls)?;
-    let channels = Arc::new(Channels::new(tls, channel_config(&config), Arc::clone(&bootstrap), ledger));
-    let (view, view_seen) = watch::channel(None);
-    let circuits = RelayCircuits::new(Arc::clone(&channels), view_seen, guards, circuit_settings(&config));
-    let manager = Arc::new(CircMgr::new(circuits, timing(&config)));
-
-    let mut tasks = Tasks::default();
-    let socks = open_ports(&config, &manager, &mut tasks).await?;
-    bootstrap.reached(Phase::Starting);
-    if config.disable_network {
-        info!("DisableNetwork is set. Tor will not make or accept non-control network connections.");
-        // The data directory stays locked: it is this client's all the same.
-        tasks.spawn(hold(state));
-        return Ok(Client { manager, bootstrap, socks, _tasks: tasks });
     }
 
-    let settings = DirectorySettings { authorities, fallbacks, max_stall: config.directory.max_stall };
-    let dir_config = dir_config(&config, &settings);
-    let directory = Directory::open(
-        dir_config,
-        settings,
-        store,
-        channels,
-        Arc::clone(&manager),
-        view,
-        Arc::clone(&bootstrap),
-    );
-    let directory = directory.await;
-    tasks.spawn(directory.run());
-    if !config.circuits.disable_predicted {
-        FIRST_PORTS.iter().for_each(|port| manager.predict(*port));
+    /// What is behind the SOCKS ports under this configuration.
+    fn door(&self, config: &Config) -> Arc<SocksDoor> {
+        let safe = config.log.safe == SafeLogging::All;
+        let long_lived = config.circuits.long_lived_ports.clone();
+        let manager = Arc::clone(&self.network.manager);
+        Arc::new(SocksDoor::new(manager, config.socks.clone(), long_lived, safe))
     }
-    tasks.spawn(drive_circuits(Arc::clone(&manager)));
-    tasks.spawn(save_guards(Arc::clone(&manager), state));
-    tasks.spawn(announce(Arc::clone(&manager), Arc::clone(&bootstrap)));
-    Ok(Client { manager, bootstrap, socks, _tasks: tasks })
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Keeps the data directory locked.
-async fn hold(_state: StateFile) {
-    std::future::pending::<()>().await;
+/// C Tor says the reason in its log, and little to the controller.
+fn say(error: &ReconfigureError) {
+    warn!("{}", error.detail());
 }
 
-async fn drive_circuits(manager: Arc<CircMgr<RelayCircuits>>) {
-    manager.run().await;
+/// `tor-config` refuses these by name; this is for who makes a [`Config`] by other means.
+fn changes_nothing_fixed(old: &Config, new: &Config) -> Result<(), ReconfigureError> {
+    let fixed = [
+        ("DataDirectory", old.storage.data == new.storage.data),
+        ("CacheDirectory", old.storage.cache == new.storage.cache),
+        ("TestingTorNetwork", old.testing_network == new.testing_network),
+        ("PidFile", old.process.pid_file == new.process.pid_file),
+    ];
+    match fixed.iter().find(|(_, same)| !same) {
+        Some((option, _)) => Err(ReconfigureError::Fixed { option }),
+        None => Ok(()),
+    }
 }
 
-async fn save_guards(manager: Arc<CircMgr<RelayCircuits>>, state: StateFile) {
-    let state = Arc::new(state);
-    loop {
-        let lines = manager.factory().guards_to_save().await;
-        let file = Arc::clone(&state);
-        let saved = tokio::task::spawn_blocking(move || file.save_guards(&lines)).await;
-        if let Ok(Err(error)) = saved {
-            warn!("Can't write the state file: {error}. Guards may be forgotten at the next start.");
+fn storage(path: &Path) -> impl FnOnce(io::Error) -> StartError {
+    let path: PathBuf = path.to_owned();
+    move |error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            StartError::Locked(path)
+        } else {
+            StartError::Storage { path, error }
         }
-        // Changes come in bursts; the disk need not see each.
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// Says when the first circuit is there.
-async fn announce(manager: Arc<CircMgr<RelayCircuits>>, bootstrap: Arc<Bootstrap>) {
-    manager.first_circuit().await;
-    bootstrap.reached(Phase::Done);
-}
-
-async fn open_ports(
-    config: &Config,
-    manager: &Arc<CircMgr<RelayCircuits>>,
-    tasks: &mut Tasks,
-) -> Result<Vec<String>, StartError> {
-    if config.disable_network {
-        return Ok(Vec::new());
-    }
-    let safe = config.log.safe == SafeLogging::All;
-    let long_lived = config.circuits.long_lived_ports.clone();
-    let door = Arc::new(SocksDoor::new(Arc::clone(manager), config.socks.clone(), long_lived, safe));
-    let mut names = Vec::new();
-    for listener in &config.socks.listeners {
-        let place = listener.bind.to_string();
-        let port = door
-            .open(listener.clone())
-            .await
-            .map_err(|error| StartError::Bind { place: place.clone(), error })?;
-        let name = port.local_name();
-        info!("Opened Socks listener connection (ready) on {name}");
-        names.push(name);
-        tasks.spawn(port.serve());
-    }
-    Ok(names)
-}
-
-fn directory_servers(config: &Config) -> Result<(Vec<DirServer>, Vec<DirServer>), StartError> {
-    let dir = &config.directory;
-    let parse = |lines: &[String], read: fn(&str) -> Result<DirServer, tor_dir::ServerLineError>| {
-        let read =
-            |line: &String| read(line).map_err(|error| StartError::Server { line: line.clone(), error });
-        lines.iter().map(read).collect::<Result<Vec<_>, _>>()
-    };
-    let lines = if dir.authorities.is_empty() { &dir.alternate_authorities } else { &dir.authorities };
-    let authorities = if lines.is_empty() {
-        DirServer::default_authorities()
-    } else {
-        parse(lines, DirServer::parse_authority)?
-    };
-    let mut fallbacks = parse(&dir.fallbacks, DirServer::parse_fallback)?;
-    if fallbacks.is_empty() && dir.use_default_fallbacks {
-        fallbacks = DirServer::default_fallbacks();
-    }
-    if authorities.iter().all(|server| server.v3_ident().is_none()) {
-        return Err(StartError::NoServers);
-    }
-    Ok((authorities, fallbacks))
-}
-
-fn dir_config(config: &Config, settings: &DirectorySettings) -> DirConfig {
-    let network = if config.testing_network { NetworkKind::Testing } else { NetworkKind::Public };
-    let authorities = settings.authorities.iter().filter_map(DirServer::v3_ident).collect();
-    let mut dir = DirConfig::new(authorities, network);
-    dir.has_fallbacks = !settings.fallbacks.is_empty();
-    dir.authority_delay = if dir.has_fallbacks {
-        config.directory.bootstrap_authority_delay
-    } else {
-        config.directory.bootstrap_authority_only_delay
-    };
-    dir.max_bootstrap_fetches = usize::try_from(config.directory.bootstrap_parallel).unwrap_or(1);
-    dir
-}
-
-fn channel_config(config: &Config) -> ChannelConfig {
-    ChannelConfig {
-        connection_padding: match config.link.padding {
-            AutoBool::Off => ConnectionPadding::Off,
-            AutoBool::On => ConnectionPadding::Always,
-            AutoBool::Auto => ConnectionPadding::Auto,
-        },
-        reduced_connection_padding: config.link.reduced_padding,
-        keepalive_period: config.link.keepalive,
-        ..ChannelConfig::default()
-    }
-}
-
-fn circuit_settings(config: &Config) -> CircuitSettings {
-    CircuitSettings {
-        path: PathConfig {
-            distinct_subnets: config.circuits.enforce_distinct_subnets,
-            use_guards: config.guards.enabled,
-            primary_guards: config.guards.primary,
-            entry_guards: config.guards.entry,
-            directory_guards: config.guards.directory,
-            paths_needed: config.circuits.paths_needed,
-            entry_by_ipv4: config.link.use_ipv4,
-            entry_by_ipv6: config.link.use_ipv6,
-            ..PathConfig::default()
-        },
-        build_timeout: config.circuits.build_timeout.unwrap_or(BUILD_TIMEOUT),
-        use_ipv4: config.link.use_ipv4,
-        use_ipv6: config.link.use_ipv6,
-        prefer_ipv6: config.link.prefer_ipv6.or(false),
-    }
-}
-
-fn timing(config: &Config) -> Timing {
-    Timing {
-        dirtiness: config.circuits.max_dirtiness,
-        socks_timeout: config.socks.timeout,
-        stream_timeout: config.circuits.stream_timeout,
-        predict: !config.circuits.disable_predicted,
     }
 }

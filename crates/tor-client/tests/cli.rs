@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
-    os::unix::fs::FileTypeExt,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -102,7 +102,12 @@ fn what_the_disk_or_the_system_refuses_ends_the_program_with_the_reason() {
     let at = taken.local_addr().unwrap();
     let (code, out) = run(client(dir.path(), &format!("{NOBODY}SocksPort {}\n", at.port())));
     assert_eq!(code, Some(1), "{out}");
-    assert!(out.contains(&format!("[err] Could not bind to {at}: ")), "{out}");
+    assert!(out.contains(&format!("[warn] Could not bind to {at}: ")), "{out}");
+    assert!(out.contains("in use (os error 98). Is Tor already running?"), "{out}");
+    assert!(
+        out.contains("[warn] Failed to parse/validate config: Failed to bind one of the listener ports."),
+        "{out}"
+    );
 
     // A directory where the state file belongs.
     fs::create_dir_all(dir.path().join("data/state")).unwrap();
@@ -124,6 +129,8 @@ fn what_the_disk_or_the_system_refuses_ends_the_program_with_the_reason() {
 #[test]
 fn signals_that_c_tor_knows_do_not_kill_it_and_term_cleans_up() {
     let dir = tempfile::tempdir().unwrap();
+    // Whoever can look into the directory could connect, so it must be ours alone.
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let socket = dir.path().join("socks");
     let torrc = format!("{NOBODY}SocksPort unix:{}\n", socket.display());
     let (child, _, mut log) = run_until(client(dir.path(), &torrc), "Bootstrapped 0%");

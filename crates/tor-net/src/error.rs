@@ -35,6 +35,9 @@ pub enum ChannelError {
     /// The relay has no address that we may use.
     #[error("relay has no usable address")]
     NoAddress,
+    /// The network is switched off (`DisableNetwork`).
+    #[error("the network is disabled")]
+    NetworkOff,
 }
 
 impl ChannelError {
@@ -53,7 +56,7 @@ impl ChannelError {
             Self::Tls(_) => Fault::Peer,
             Self::Link(error) => error.fault(),
             Self::Protocol(error) => error.fault(),
-            Self::NoAddress => Fault::Caller,
+            Self::NoAddress | Self::NetworkOff => Fault::Caller,
         }
     }
 }

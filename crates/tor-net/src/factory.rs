@@ -44,7 +44,7 @@ pub struct RelayCircuits {
     view: watch::Receiver<Option<Arc<NetworkView>>>,
     guards: Mutex<Guards>,
     guards_changed: Notify,
-    settings: CircuitSettings,
+    settings: Mutex<CircuitSettings>,
 }
 
 impl RelayCircuits {
@@ -56,7 +56,23 @@ impl RelayCircuits {
         settings: CircuitSettings,
     ) -> Self {
         channels.ledger().follow(view.clone());
-        Self { channels, view, guards: Mutex::new(guards), guards_changed: Notify::new(), settings }
+        Self {
+            channels,
+            view,
+            guards: Mutex::new(guards),
+            guards_changed: Notify::new(),
+            settings: Mutex::new(settings),
+        }
+    }
+
+    /// The settings that hold now.
+    pub fn settings(&self) -> CircuitSettings {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Paths that are chosen and circuits that are begun from now on follow these settings.
+    pub fn set_settings(&self, settings: CircuitSettings) {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
     }
 
     /// Waits until the guards are others than the disk knows, and returns the lines of the state file.
@@ -90,7 +106,7 @@ impl RelayCircuits {
 
     /// Where to reach a relay, in the order in which the configuration prefers its addresses.
     pub fn reachable(&self, addrs: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
-        let CircuitSettings { use_ipv4, use_ipv6, prefer_ipv6, .. } = self.settings;
+        let CircuitSettings { use_ipv4, use_ipv6, prefer_ipv6, .. } = self.settings();
         let mut usable: Vec<_> =
             addrs.into_iter().filter(|addr| if addr.is_ipv4() { use_ipv4 } else { use_ipv6 }).collect();
         usable.sort_by_key(|addr| addr.is_ipv6() != prefer_ipv6);
@@ -125,12 +141,12 @@ impl RelayCircuits {
         };
         self.channels.bootstrap().reached(Phase::CircuitCreate);
         let circuit = CircuitHandle::start(&channel, self.circ_params(), record).await?;
-        circuit.add_hop(hop_spec(guard), self.settings.build_timeout).await?;
+        circuit.add_hop(hop_spec(guard), self.settings().build_timeout).await?;
         Ok(circuit)
     }
 
     async fn build_path(&self, path: &Path, record: CircuitRecord) -> Result<CircuitHandle, CircuitError> {
-        let until = tokio::time::Instant::now() + self.settings.build_timeout;
+        let until = tokio::time::Instant::now() + self.settings().build_timeout;
         let guard = path.guard().ok_or(CircuitError::Closed)?;
         let card = record.card().clone();
         let timed_out = |_| {
@@ -144,7 +160,7 @@ impl RelayCircuits {
         })?;
         let rest = async {
             for hop in path.hops().iter().skip(1) {
-                circuit.add_hop(hop_spec(hop), self.settings.build_timeout).await?;
+                circuit.add_hop(hop_spec(hop), self.settings().build_timeout).await?;
             }
             Ok(())
         };
@@ -153,7 +169,7 @@ impl RelayCircuits {
     }
 
     fn selector<'a>(&self, view: &'a NetworkView) -> Selector<'a> {
-        let CircuitSettings { use_ipv4, use_ipv6, path, .. } = self.settings;
+        let CircuitSettings { use_ipv4, use_ipv6, path, .. } = self.settings();
         Selector::new(view, PathConfig { entry_by_ipv4: use_ipv4, entry_by_ipv6: use_ipv6, ..path })
     }
 
@@ -208,7 +224,7 @@ impl CircuitFactory for RelayCircuits {
 /// we lack ourselves is not its fault.
 const fn is_of_the_guard(error: &CircuitError) -> bool {
     match error {
-        CircuitError::Channel(ChannelError::NoAddress)
+        CircuitError::Channel(ChannelError::NoAddress | ChannelError::NetworkOff)
         | CircuitError::Destroyed { .. }
         | CircuitError::Refused(_)
         | CircuitError::Closed => false,

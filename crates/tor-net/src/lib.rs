@@ -72,6 +72,6 @@ pub use ledger::{CircuitEnd, Connection, Ledger, Second};
 pub use link::{Channels, RelayAddress};
 pub use listen::{Accepted, Listener};
 pub use pipe::DataStream;
-pub use socks::{SocksDoor, SocksPort, is_internal};
+pub use socks::{SocksDoor, SocksPort, SocksServer, is_internal};
 pub use store::{DiskStore, StateFile, replace_file};
 pub use tls::TlsConfig;

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -42,6 +42,8 @@ pub struct Channels {
     tls: TlsConfig,
     config: Mutex<ChannelConfig>,
     slots: Mutex<HashMap<RsaId, Arc<Slot>>>,
+    /// No channel is to be opened: the network is off.
+    closed: AtomicBool,
     bootstrap: Arc<Bootstrap>,
     ledger: Arc<Ledger>,
 }
@@ -69,7 +71,14 @@ impl Channels {
         bootstrap: Arc<Bootstrap>,
         ledger: Arc<Ledger>,
     ) -> Self {
-        Self { tls, config: Mutex::new(config), slots: Mutex::default(), bootstrap, ledger }
+        Self {
+            tls,
+            config: Mutex::new(config),
+            slots: Mutex::default(),
+            closed: AtomicBool::new(false),
+            bootstrap,
+            ledger,
+        }
     }
 
     /// Where connections and circuits are written down.
@@ -87,6 +96,9 @@ impl Channels {
     /// # Errors
     /// If no address answers, or who answers is not that relay.
     pub async fn get(&self, relay: &RelayAddress) -> Result<ChannelHandle, ChannelError> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(ChannelError::NetworkOff);
+        }
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             slots.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.is_open());
@@ -119,6 +131,23 @@ impl Channels {
                 Err(error)
             }
         }
+    }
+
+    /// What the configuration says of the channels that are opened from now on. What the consensus says stays.
+    pub fn set_config(&self, new: ChannelConfig) {
+        let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        *config = ChannelConfig { padding: config.padding, ..new };
+    }
+
+    /// Lets go of every channel, and opens no other until [`Channels::reopen`]. A channel closes with its last circuit.
+    pub fn close_all(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Channels may be opened again.
+    pub fn reopen(&self) {
+        self.closed.store(false, Ordering::Relaxed);
     }
 
     /// Applies new padding parameters to the channels that are open and to those to come.

@@ -5,9 +5,11 @@
 
 use std::{
     fs,
+    future::poll_fn,
     io::{self, ErrorKind},
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    task::{Context, Poll, ready},
 };
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -71,14 +73,23 @@ impl Listener {
     /// # Errors
     /// When there are no file descriptors left, mostly; trying again may help.
     pub async fn accept(&self) -> io::Result<Accepted> {
-        match &self.0 {
-            Socket::Tcp(listener) => {
-                let (socket, peer) = listener.accept().await?;
+        poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    /// [`Listener::accept`], for who must not hold on to the listener while it waits.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        Poll::Ready(match &self.0 {
+            Socket::Tcp(listener) => ready!(listener.poll_accept(cx)).map(|(socket, peer)| {
                 let _only_slower = socket.set_nodelay(true);
-                Ok(Accepted::Tcp(socket, peer))
+                Accepted::Tcp(socket, peer)
+            }),
+            Socket::Unix(listener, _) => {
+                ready!(listener.poll_accept(cx)).map(|(socket, _)| Accepted::Unix(socket))
             }
-            Socket::Unix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0)),
-        }
+        })
     }
 }
 
@@ -113,18 +124,23 @@ fn check_directory(path: &Path, group: bool, relaxed: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Who may connect, as the permissions of the socket's file say.
+pub(crate) fn set_mode(path: &Path, group: bool, world: bool) -> io::Result<()> {
+    let mode = match (world, group) {
+        (true, _) => 0o666,
+        (false, true) => 0o660,
+        (false, false) => 0o600,
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
 fn bind_unix(path: &Path, group: bool, world: bool) -> io::Result<UnixListener> {
     // A socket that a run before this one left behind; anything else is not ours to remove.
     if fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
         fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
-    let mode = match (world, group) {
-        (true, _) => 0o666,
-        (false, true) => 0o660,
-        (false, false) => 0o600,
-    };
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    set_mode(path, group, world)?;
     Ok(listener)
 }
 

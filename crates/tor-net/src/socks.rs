@@ -1,35 +1,30 @@
-//! The SOCKS ports: accept, understand, find a circuit, join the two.
+//! The SOCKS ports: understand what a client asks for, find a circuit, join the two. [`SocksServer`] accepts.
 
 mod requests;
+mod server;
 
 use std::{
     collections::BTreeMap,
     io,
     net::IpAddr,
-    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicI32, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, UnixListener},
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tor_circmgr::CircMgr;
-use tor_config::{Bind, SocksConfig, SocksListener};
+use tor_config::{SocksConfig, SocksListener};
 use tor_id::Sensitive;
 use tor_socks::{Handshake, PortOptions, Request, SocksError, Step, Version};
-use tracing::{debug, info, warn};
+use tracing::warn;
 
-pub use self::requests::is_internal;
+pub use self::{requests::is_internal, server::SocksServer};
 use crate::{RelayCircuits, clock, splice::splice};
 
-/// Connections of one port that may be open at once.
-const MAX_CLIENTS: usize = 4096;
 /// A client may send so much before its stream is open.
 const MAX_EARLY: usize = 64 * 1024;
 /// How often "your application leaks names" is said.
@@ -57,19 +52,12 @@ enum Complaint {
     NotSocks,
 }
 
-/// An open SOCKS port.
+/// What the clients of one SOCKS port are served with.
 #[derive(Debug)]
 pub struct SocksPort {
     door: Arc<SocksDoor>,
     settings: SocksListener,
     session_group: i32,
-    socket: Socket,
-}
-
-#[derive(Debug)]
-enum Socket {
-    Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
 }
 
 impl SocksDoor {
@@ -90,102 +78,21 @@ impl SocksDoor {
         }
     }
 
-    /// Opens a port. Ports get different session groups unless they say otherwise.
-    ///
-    /// # Errors
-    /// If the address can't be listened on.
-    pub async fn open(self: &Arc<Self>, settings: SocksListener) -> io::Result<SocksPort> {
-        static NEXT_GROUP: std::sync::atomic::AtomicI32 = std::sync::atomic::AtomicI32::new(-3);
-        let socket = match &settings.bind {
-            Bind::Tcp { address, port } => {
-                Socket::Tcp(TcpListener::bind((*address, port.map_or(0, std::num::NonZero::get))).await?)
-            }
-            Bind::Unix { path, group_writable, world_writable, .. } => {
-                Socket::Unix(bind_unix(path, *group_writable, *world_writable)?, path.clone())
-            }
-        };
+    /// What a port with these settings serves its clients with. Ports get different session groups unless they
+    /// say otherwise; one that has had a group before keeps it.
+    fn port(self: &Arc<Self>, settings: SocksListener, had: Option<i32>) -> SocksPort {
+        static NEXT_GROUP: AtomicI32 = AtomicI32::new(-3);
         let session_group = settings
             .isolation
             .session_group
             .and_then(|group| i32::try_from(group).ok())
+            .or(had.filter(|group| *group < 0))
             .unwrap_or_else(|| NEXT_GROUP.fetch_sub(1, Ordering::Relaxed));
-        Ok(SocksPort { door: Arc::clone(self), settings, session_group, socket })
-    }
-}
-
-/// The file of a Unix socket goes with it: a program that finds one expects somebody behind it.
-impl Drop for Socket {
-    fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
-            let _gone_already = std::fs::remove_file(path);
-        }
+        SocksPort { door: Arc::clone(self), settings, session_group }
     }
 }
 
 impl SocksPort {
-    /// Where it listens, as the log and `GETINFO net/listeners/socks` say it.
-    pub fn local_name(&self) -> String {
-        match &self.socket {
-            Socket::Tcp(listener) => {
-                listener.local_addr().map_or_else(|_| "?".to_owned(), |addr| addr.to_string())
-            }
-            Socket::Unix(_, path) => format!("unix:{}", path.display()),
-        }
-    }
-
-    /// Accepts clients for as long as it is polled. Each is served by a task of its own.
-    pub async fn serve(self) {
-        let port = Arc::new(self);
-        let clients = Arc::new(AtomicUsize::new(0));
-        loop {
-            let accepted = match &port.socket {
-                Socket::Tcp(listener) => listener.accept().await.map(|(socket, peer)| {
-                    let _only_slower = socket.set_nodelay(true);
-                    Client::Tcp(socket, peer.ip())
-                }),
-                Socket::Unix(listener, _) => listener.accept().await.map(|(socket, _)| Client::Unix(socket)),
-            };
-            let client = match accepted {
-                Ok(client) => client,
-                Err(error) => {
-                    // Out of file descriptors, most likely: give some back first.
-                    if port.door.may_complain(Complaint::Accept) {
-                        warn!("Can't accept a SOCKS connection: {error}");
-                    }
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                    continue;
-                }
-            };
-            if let Client::Tcp(_, peer) = &client
-                && !port.door.config.policy.permits(*peer)
-            {
-                info!("Denying socks connection from untrusted address {}.", port.door.shown(peer));
-                continue;
-            }
-            if clients.fetch_add(1, Ordering::Relaxed) >= MAX_CLIENTS {
-                clients.fetch_sub(1, Ordering::Relaxed);
-                if port.door.may_complain(Complaint::TooMany) {
-                    warn!(
-                        "There are {MAX_CLIENTS} SOCKS connections on {} already; refusing others.",
-                        port.local_name()
-                    );
-                }
-                continue;
-            }
-            let (port, clients) = (Arc::clone(&port), Arc::clone(&clients));
-            clock::spawn(async move {
-                let result = match client {
-                    Client::Tcp(socket, peer) => port.serve_client(socket, Some(peer)).await,
-                    Client::Unix(socket) => port.serve_client(socket, None).await,
-                };
-                if let Err(error) = result {
-                    debug!("SOCKS connection ended: {error}");
-                }
-                clients.fetch_sub(1, Ordering::Relaxed);
-            });
-        }
-    }
-
     async fn serve_client<S>(&self, mut app: S, peer: Option<IpAddr>) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -329,11 +236,6 @@ impl SocksDoor {
     }
 }
 
-enum Client {
-    Tcp(tokio::net::TcpStream, IpAddr),
-    Unix(tokio::net::UnixStream),
-}
-
 /// Reads what the client says while its stream is being opened. `Ok` once it has said as much as it may; an error
 /// when it is gone.
 async fn watch<S: AsyncRead + Unpin>(app: &mut S, input: &mut BytesMut) -> io::Result<()> {
@@ -343,16 +245,4 @@ async fn watch<S: AsyncRead + Unpin>(app: &mut S, input: &mut BytesMut) -> io::R
         }
     }
     Ok(())
-}
-
-fn bind_unix(path: &PathBuf, group: bool, world: bool) -> io::Result<UnixListener> {
-    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-    // A socket that a run before this one left behind; anything else is not ours to remove.
-    if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
-        std::fs::remove_file(path)?;
-    }
-    let listener = UnixListener::bind(path)?;
-    let mode = 0o600 | if group { 0o060 } else { 0 } | if world { 0o066 } else { 0 };
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    Ok(listener)
 }

@@ -187,7 +187,7 @@ pub(crate) fn reason(error: &ChannelError) -> OrConnReason {
         ChannelError::TimedOut | ChannelError::Link(LinkError::TimedOut) => OrConnReason::Timeout,
         ChannelError::NoAddress => OrConnReason::NoRoute,
         ChannelError::Closed => OrConnReason::Done,
-        ChannelError::Link(_) | ChannelError::Protocol(_) => OrConnReason::Misc,
+        ChannelError::Link(_) | ChannelError::Protocol(_) | ChannelError::NetworkOff => OrConnReason::Misc,
     }
 }
 

@@ -123,9 +123,9 @@ impl World {
     pub(crate) async fn socks_port(&mut self, config: SocksConfig, listener: SocksListener) -> String {
         let door = Arc::new(SocksDoor::new(Arc::clone(&self.manager), config, Vec::new(), true));
         let bind = Bind::Tcp { address: [127, 0, 0, 1].into(), port: None };
-        let port = door.open(SocksListener { bind, ..listener }).await.unwrap();
-        let name = port.local_name();
-        self.tasks.spawn(port.serve());
+        let port = door.bind(SocksListener { bind, ..listener }).unwrap();
+        let name = port.local_name().to_owned();
+        self.tasks.spawn(async move { port.serve().await });
         name
     }
 

@@ -50,7 +50,8 @@ impl CircuitEnd {
             | ChannelError::Link(_)
             | ChannelError::Protocol(_)
             | ChannelError::Closed
-            | ChannelError::TimedOut => DestroyReason::CHANNEL_CLOSED,
+            | ChannelError::TimedOut
+            | ChannelError::NetworkOff => DestroyReason::CHANNEL_CLOSED,
         })
     }
 
