@@ -4,8 +4,14 @@
 //! them. `--client` takes any program that reads a torrc, so the suite can be tried on C Tor itself.
 
 mod bulk;
+mod control;
+mod events;
+mod python;
 mod refusals;
+mod sides;
 mod small;
+mod stem;
+mod transcript;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -16,13 +22,17 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use crate::lab::client::Client;
 use crate::lab::{Lab, client_binary, web};
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Interop {
+    /// One of the proofs of the control port, instead of the scenarios of applications.
+    #[command(subcommand)]
+    proof: Option<Proof>,
     /// The short form: small files, no long waits.
     #[arg(long)]
     smoke: bool,
@@ -43,12 +53,34 @@ pub(crate) struct Interop {
 impl Interop {
     /// What CI runs.
     pub(crate) fn smoke() -> Self {
-        Self { smoke: true, client: None, dir: None, only: None, soak: 0 }
+        Self { proof: None, smoke: true, client: None, dir: None, only: None, soak: 0 }
+    }
+}
+
+/// What shows that the control port is C Tor's: each runs on C Tor, then on ours.
+#[derive(Debug, Subcommand)]
+enum Proof {
+    /// What events tell, against what has happened.
+    Events(events::Events),
+    /// stem's own integration suite, in two columns.
+    Stem(stem::Stem),
+    /// The same commands to both; the replies are equal, line for line.
+    Transcript(transcript::Transcript),
+}
+
+fn prove(proof: &Proof) -> Result<()> {
+    match proof {
+        Proof::Events(options) => events::events(options),
+        Proof::Stem(options) => stem::stem(options),
+        Proof::Transcript(options) => transcript::transcript(options),
     }
 }
 
 /// Runs the suite; fails if a check fails.
 pub(crate) fn interop(options: &Interop) -> Result<()> {
+    if let Some(proof) = &options.proof {
+        return prove(proof);
+    }
     let binary = client_binary(options.client.as_deref())?;
     let lab = Lab::open(options.dir.as_deref())?;
     let mut suite = Suite::new(&lab, binary, options)?;
