@@ -32,6 +32,7 @@
 
 pub mod address_map;
 mod backoff;
+mod by_hand;
 mod isolation;
 mod manager;
 mod open;
@@ -59,14 +60,25 @@ pub trait CircuitFactory: Send + Sync + 'static {
     /// What a built circuit is.
     type Circuit: BuiltCircuit;
 
+    /// A circuit that is to be built.
+    type Launch: Send;
+
     /// Chooses the relays of a circuit, none of `avoid` as its exit.
     ///
     /// # Errors
     /// If the network as it is known now has no such path.
     fn choose_path(&self, need: &ExitNeed, avoid: &[RsaId]) -> Result<Path, PathError>;
 
-    /// Builds a circuit along the path, and tells the guard's record how that went.
-    fn build(&self, path: Path) -> impl Future<Output = Result<Self::Circuit, BuildError>> + Send;
+    /// Begins a circuit: it has its number from now on. `key`: whose streams wait for it.
+    fn launch(
+        &self,
+        path: Path,
+        purpose: Purpose,
+        key: Option<&IsolationKey>,
+    ) -> (CircuitNumber, Self::Launch);
+
+    /// Builds it, and tells the guard's record how that went.
+    fn build(&self, launch: Self::Launch) -> impl Future<Output = Result<Self::Circuit, BuildError>> + Send;
 }
 
 /// A circuit that is built. Clones share it.
@@ -98,6 +110,10 @@ pub trait BuiltCircuit: Clone + Send + Sync + 'static {
     /// Whose streams use it from now on; `None`: nobody's, anybody's may.
     fn used_by(&self, key: Option<&IsolationKey>);
 }
+
+/// The number of a circuit, which no other ever has. The control port names it so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CircuitNumber(pub u64);
 
 /// What a circuit is for. (Onion services bring others.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use tor_path::{ExitNeed, Path, PathError};
 use tracing::debug;
 
 use crate::{
-    BuildError, BuiltCircuit, CircuitFactory, ConnectError,
-    pool::{Choice, Chosen, Pool, Slot, Wish},
+    BuildError, BuiltCircuit, CircuitFactory, CircuitNumber, ConnectError, Purpose,
+    pool::{Choice, Chosen, Pool, Wish},
 };
 
 /// How often what is old is looked for.
@@ -59,9 +59,12 @@ pub struct CircMgr<F: CircuitFactory> {
     /// Something was used or asked for: there may be circuits to build ahead.
     stock: Notify,
     /// At most as many as the pool lets be built at once.
-    orders: mpsc::UnboundedSender<(Slot, Path)>,
-    to_build: Mutex<Option<mpsc::UnboundedReceiver<(Slot, Path)>>>,
+    orders: mpsc::UnboundedSender<Order<F>>,
+    to_build: Mutex<Option<mpsc::UnboundedReceiver<Order<F>>>>,
 }
+
+/// A circuit to build, and its place in the pool.
+type Order<F> = (CircuitNumber, <F as CircuitFactory>::Launch);
 
 /// The exits that a stream should not get.
 #[derive(Clone, Debug, Default)]
@@ -170,7 +173,7 @@ impl<F: CircuitFactory> CircMgr<F> {
                 self.build_ahead();
             }
             tokio::select! {
-                Some((slot, path)) = to_build.recv() => building.push(self.build(slot, path)),
+                Some((number, launch)) = to_build.recv() => building.push(self.build(number, launch)),
                 Some(()) = building.next(), if !building.is_empty() => {}
                 _ = sweep.tick() => self.sweep(),
                 () = self.stock.notified() => {}
@@ -225,9 +228,10 @@ impl<F: CircuitFactory> CircMgr<F> {
         if !pool.would_build(now, wish, avoided) {
             return Ok(());
         }
-        let slot = pool.start(now, path.clone(), Some(wish.key.clone()));
+        let (number, launch) = self.factory.launch(path.clone(), Purpose::General, Some(wish.key));
+        pool.start(number, now, path, Purpose::General, Some(wish.key.clone()));
         drop(pool);
-        self.orders.send((slot, path)).map_err(|_| ConnectError::Shutdown)
+        self.orders.send((number, launch)).map_err(|_| ConnectError::Shutdown)
     }
 
     fn choose(&self, wish: Wish<'_>, avoided: &[RsaId]) -> Choice<F::Circuit> {
@@ -255,8 +259,7 @@ impl<F: CircuitFactory> CircMgr<F> {
             };
             match self.factory.choose_path(&need, &asleep) {
                 Ok(path) => {
-                    let slot = self.pool().start(now, path.clone(), None);
-                    if self.orders.send((slot, path)).is_err() {
+                    if self.begin(path, Purpose::General).is_none() {
                         return;
                     }
                 }
@@ -267,14 +270,22 @@ impl<F: CircuitFactory> CircMgr<F> {
         }
     }
 
-    async fn build(&self, slot: Slot, path: Path) {
-        let built = self.factory.build(path).await;
+    /// Begins a circuit that nobody's streams wait for; `None` if the client is shutting down.
+    pub(crate) fn begin(&self, path: Path, purpose: Purpose) -> Option<CircuitNumber> {
+        let (number, launch) = self.factory.launch(path.clone(), purpose, None);
+        self.pool().start(number, Instant::now(), path, purpose, None);
+        self.orders.send((number, launch)).ok()?;
+        Some(number)
+    }
+
+    async fn build(&self, number: CircuitNumber, launch: F::Launch) {
+        let built = self.factory.build(launch).await;
         let now = Instant::now();
         match built {
-            Ok(circuit) => self.pool().built(slot, now, circuit),
+            Ok(circuit) => self.pool().built(number, now, circuit),
             Err(BuildError { what }) => {
                 debug!("Circuit not built: {what}");
-                self.pool().failed(slot, now);
+                self.pool().failed(number, now);
             }
         }
         self.changed.notify_waiters();

@@ -165,7 +165,7 @@ impl<F: CircuitFactory> Opening<'_, F> {
             (Err(_), _) => return Err(Setback::Over(ConnectError::TimedOut)),
         };
         if *keep_alive {
-            manager.pool().keep_alive(chosen.slot, Instant::now());
+            manager.pool().keep_alive(chosen.number, Instant::now());
         }
         let until = (*deadline).min(Instant::now() + manager.patience(trials));
         match timeout_at(until, chosen.circuit.open(request)).await {
@@ -174,7 +174,7 @@ impl<F: CircuitFactory> Opening<'_, F> {
             Err(_) if Instant::now() >= *deadline => Err(Setback::Over(ConnectError::TimedOut)),
             Err(_) => {
                 debug!("An exit did not answer in time; trying another");
-                manager.pool().retire(chosen.slot);
+                manager.pool().retire(chosen.number);
                 manager.note_change();
                 trials.silent += 1;
                 trials.avoid.silent.extend(chosen.exit);
@@ -222,7 +222,7 @@ impl<F: CircuitFactory> CircMgr<F> {
         let mut pool = self.pool();
         match (about, chosen.exit) {
             (About::Target, _) => {}
-            (About::Circuit, _) | (_, None) => pool.retire(chosen.slot),
+            (About::Circuit, _) | (_, None) => pool.retire(chosen.number),
             (About::Exit, Some(exit)) => pool.refusals.of_all(exit, now),
             (_, Some(exit)) => pool.refusals.of_target(exit, now, wish.key, wish.target),
         }

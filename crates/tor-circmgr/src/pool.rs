@@ -14,7 +14,7 @@ use tor_id::RsaId;
 use tor_path::{ExitNeed, Path};
 
 use crate::{
-    BuiltCircuit, IsolationKey,
+    BuiltCircuit, CircuitNumber, IsolationKey, Purpose,
     backoff::Backoff,
     refusals::{Refusals, Target},
 };
@@ -38,10 +38,6 @@ const RESERVED: Duration = Duration::from_secs(1);
 /// How soon to look again when nothing can be ordered now.
 const CROWDED: Duration = Duration::from_millis(200);
 
-/// Names a circuit of the pool, built or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Slot(u64);
-
 /// What a stream asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish<'a> {
@@ -52,44 +48,48 @@ pub(crate) struct Wish<'a> {
 
 #[derive(Debug)]
 pub(crate) struct Pool<C> {
-    next: u64,
-    building: BTreeMap<Slot, Building>,
-    open: BTreeMap<Slot, Open<C>>,
+    pub(crate) building: BTreeMap<CircuitNumber, Building>,
+    pub(crate) open: BTreeMap<CircuitNumber, Open<C>>,
     /// What was asked for, and when last.
-    predicted: BTreeMap<ExitNeed, Instant>,
+    pub(crate) predicted: BTreeMap<ExitNeed, Instant>,
     pub(crate) refusals: Refusals,
     backoff: Backoff,
     shut: bool,
 }
 
 #[derive(Debug)]
-struct Building {
+pub(crate) struct Building {
     path: Path,
     started: Instant,
+    pub(crate) purpose: Purpose,
     claimed: Option<IsolationKey>,
     /// Ordered before all circuits were retired.
     retired: bool,
 }
 
 #[derive(Debug)]
-struct Open<C> {
-    circuit: C,
-    path: Path,
+pub(crate) struct Open<C> {
+    pub(crate) circuit: C,
+    pub(crate) path: Path,
+    pub(crate) purpose: Purpose,
     opened: Instant,
-    owner: Owner,
+    pub(crate) owner: Owner,
+    /// It is about to get more hops.
+    pub(crate) growing: bool,
     /// No new streams, whatever the dirtiness says.
     retired: bool,
 }
 
 /// Who may use an open circuit.
 #[derive(Debug)]
-enum Owner {
+pub(crate) enum Owner {
     Anyone,
     /// Until then only whoever waited for it; then anyone.
     Reserved(IsolationKey, Instant),
     /// Its streams are of this key, the first of them at that time. `kept`: it ages only while it has none.
     Dirty {
-        key: IsolationKey,
+        /// `None`: a controller has put streams of several there.
+        key: Option<IsolationKey>,
         since: Instant,
         kept: bool,
     },
@@ -111,7 +111,7 @@ pub(crate) enum Choice<C> {
 /// A circuit that a stream may use.
 #[derive(Debug)]
 pub(crate) struct Chosen<C> {
-    pub(crate) slot: Slot,
+    pub(crate) number: CircuitNumber,
     pub(crate) exit: Option<RsaId>,
     pub(crate) circuit: C,
     /// It was clean until now: one less is ready.
@@ -121,7 +121,6 @@ pub(crate) struct Chosen<C> {
 impl<C: BuiltCircuit> Pool<C> {
     pub(crate) fn new() -> Self {
         Self {
-            next: 1,
             building: BTreeMap::new(),
             open: BTreeMap::new(),
             predicted: BTreeMap::new(),
@@ -147,15 +146,20 @@ impl<C: BuiltCircuit> Pool<C> {
         let usable = self
             .open
             .iter_mut()
-            .filter(|(_, open)| !open.retired && open.circuit.is_open() && fits(&open.path))
+            .filter(|(_, open)| open.may_be_used() && fits(&open.path))
             .filter(|(_, open)| open.owner.admits(wish.key, now, dirtiness));
-        if let Some((slot, open)) = usable.max_by_key(|(slot, open)| (open.owner.rank(wish.key), **slot)) {
+        if let Some((number, open)) =
+            usable.max_by_key(|(number, open)| (open.owner.rank(wish.key), **number))
+        {
             let was_clean = open.owner.take(wish.key, now);
+            if was_clean {
+                open.circuit.used_by(Some(wish.key));
+            }
             let exit = open.path.exit().map(|exit| exit.ids.rsa);
-            return Choice::Use(Chosen { slot: *slot, exit, circuit: open.circuit.clone(), was_clean });
+            return Choice::Use(Chosen { number: *number, exit, circuit: open.circuit.clone(), was_clean });
         }
         let coming =
-            self.building.values_mut().filter(|b| !b.retired && fits(&b.path) && now < b.started + SLOW);
+            self.building.values_mut().filter(|b| b.is_for_all() && fits(&b.path) && now < b.started + SLOW);
         let ours = |b: &&mut Building| b.claimed.as_ref().is_none_or(|claimed| claimed == wish.key);
         // One that is ours already before one that could be.
         if let Some(building) = coming.filter(ours).max_by_key(|b| b.claimed.is_some()) {
@@ -168,12 +172,12 @@ impl<C: BuiltCircuit> Pool<C> {
     /// True if a circuit should still be built for a stream that was told so a moment ago.
     pub(crate) fn would_build(&self, now: Instant, wish: Wish<'_>, avoid: &[RsaId]) -> bool {
         let fits = |path: &Path| serves(path, wish.need, avoid);
-        let ready = self.open.values().any(|open| {
-            let clean = matches!(open.owner, Owner::Anyone) && !open.retired;
-            clean && open.circuit.is_open() && fits(&open.path)
-        });
+        let ready = self
+            .open
+            .values()
+            .any(|open| matches!(open.owner, Owner::Anyone) && open.may_be_used() && fits(&open.path));
         let coming = self.building.values().any(|b| {
-            !b.retired && now < b.started + SLOW && b.claimed.as_ref() == Some(wish.key) && fits(&b.path)
+            b.is_for_all() && now < b.started + SLOW && b.claimed.as_ref() == Some(wish.key) && fits(&b.path)
         });
         !ready && !coming && matches!(self.may_build(now), Choice::Build)
     }
@@ -188,41 +192,50 @@ impl<C: BuiltCircuit> Pool<C> {
     }
 
     /// Counts a circuit as being built. With a key, that key's streams wait for it.
-    pub(crate) fn start(&mut self, now: Instant, path: Path, claimed: Option<IsolationKey>) -> Slot {
-        let slot = Slot(self.next);
-        self.next += 1;
-        self.building.insert(slot, Building { path, started: now, claimed, retired: false });
-        slot
+    pub(crate) fn start(
+        &mut self,
+        number: CircuitNumber,
+        now: Instant,
+        path: Path,
+        purpose: Purpose,
+        claimed: Option<IsolationKey>,
+    ) {
+        self.building.insert(number, Building { path, started: now, purpose, claimed, retired: false });
     }
 
     /// The circuit is built. Who waited for it comes first; it is theirs for good only once they use it.
-    pub(crate) fn built(&mut self, slot: Slot, now: Instant, circuit: C) {
+    pub(crate) fn built(&mut self, number: CircuitNumber, now: Instant, circuit: C) {
         self.backoff.succeeded();
-        let Some(Building { path, claimed, retired, .. }) = self.building.remove(&slot) else { return };
+        let Some(Building { path, purpose, claimed, retired, .. }) = self.building.remove(&number) else {
+            return;
+        };
         if self.shut || retired {
             circuit.close();
             return;
         }
         let owner = claimed.map_or(Owner::Anyone, |key| Owner::Reserved(key, now + RESERVED));
-        self.open.insert(slot, Open { circuit, path, opened: now, owner, retired });
+        let open = Open { circuit, path, purpose, opened: now, owner, growing: false, retired };
+        self.open.insert(number, open);
     }
 
     /// The circuit could not be built.
-    pub(crate) fn failed(&mut self, slot: Slot, now: Instant) {
-        self.building.remove(&slot);
+    pub(crate) fn failed(&mut self, number: CircuitNumber, now: Instant) {
+        self.building.remove(&number);
         self.backoff.failed(now);
     }
 
     /// No new streams on this one.
-    pub(crate) fn retire(&mut self, slot: Slot) {
-        if let Some(open) = self.open.get_mut(&slot) {
+    pub(crate) fn retire(&mut self, number: CircuitNumber) {
+        if let Some(open) = self.open.get_mut(&number) {
             open.retired = true;
         }
     }
 
     /// No new streams on any circuit that exists or is being built.
     pub(crate) fn retire_all(&mut self) {
-        self.open.values_mut().for_each(|open| open.retired = true);
+        // A controller that has put streams on a circuit of its own may put others there.
+        let kept = |open: &Open<C>| open.purpose == Purpose::Controller && open.owner.is_dirty();
+        self.open.values_mut().filter(|open| !kept(open)).for_each(|open| open.retired = true);
         self.building.values_mut().for_each(|building| building.retired = true);
     }
 
@@ -243,9 +256,9 @@ impl<C: BuiltCircuit> Pool<C> {
         self.shut
     }
 
-    /// `slot` ages only while it has no streams (`KeepAliveIsolateSOCKSAuth`).
-    pub(crate) fn keep_alive(&mut self, slot: Slot, now: Instant) {
-        if let Some(Open { owner: Owner::Dirty { since, kept, .. }, .. }) = self.open.get_mut(&slot) {
+    /// The circuit ages only while it has no streams (`KeepAliveIsolateSOCKSAuth`).
+    pub(crate) fn keep_alive(&mut self, number: CircuitNumber, now: Instant) {
+        if let Some(Open { owner: Owner::Dirty { since, kept, .. }, .. }) = self.open.get_mut(&number) {
             (*since, *kept) = (now, true);
         }
     }
@@ -275,6 +288,10 @@ impl<C: BuiltCircuit> Pool<C> {
                 return false;
             }
             let busy = open.circuit.streams() > 0;
+            if matches!(&open.owner, Owner::Reserved(_, until) if *until <= now) {
+                open.owner = Owner::Anyone;
+                open.circuit.used_by(None);
+            }
             if let Owner::Dirty { since, kept: true, .. } = &mut open.owner
                 && busy
                 && now < *since + dirtiness
@@ -284,7 +301,10 @@ impl<C: BuiltCircuit> Pool<C> {
             let over = open.retired
                 || match &open.owner {
                     Owner::Dirty { since, .. } => now >= *since + dirtiness,
-                    Owner::Anyone | Owner::Reserved(..) => now >= open.opened + UNUSED_LIFETIME,
+                    // What a controller has made for later is not old before it is used.
+                    Owner::Anyone | Owner::Reserved(..) => {
+                        open.purpose == Purpose::General && now >= open.opened + UNUSED_LIFETIME
+                    }
                 };
             if over && !busy {
                 idle.push(open.circuit.clone());
@@ -299,11 +319,8 @@ impl<C: BuiltCircuit> Pool<C> {
         if self.shut || self.backoff.until(now).is_some() {
             return None;
         }
-        let clean = self.open.values().filter(|open| {
-            let clean = !matches!(open.owner, Owner::Dirty { .. });
-            clean && !open.retired && open.circuit.is_open()
-        });
-        let coming = self.building.values().filter(|building| !building.retired);
+        let clean = self.open.values().filter(|open| !open.owner.is_dirty() && open.may_be_used());
+        let coming = self.building.values().filter(|building| building.is_for_all());
         if clean.clone().count() + coming.clone().count() >= MAX_UNUSED {
             return None;
         }
@@ -323,12 +340,30 @@ fn serves(path: &Path, need: &ExitNeed, avoid: &[RsaId]) -> bool {
     path.serves(need) && path.exit().is_none_or(|exit| !avoid.contains(&exit.ids.rsa))
 }
 
+impl<C: BuiltCircuit> Open<C> {
+    /// Whether a stream may get it, as far as that does not depend on the stream.
+    fn may_be_used(&self) -> bool {
+        self.purpose == Purpose::General && !self.growing && !self.retired && self.circuit.is_open()
+    }
+}
+
+impl Building {
+    /// Whether a stream may get it once it is built.
+    fn is_for_all(&self) -> bool {
+        self.purpose == Purpose::General && !self.retired
+    }
+}
+
 impl Owner {
+    const fn is_dirty(&self) -> bool {
+        matches!(self, Self::Dirty { .. })
+    }
+
     fn admits(&self, wants: &IsolationKey, now: Instant, dirtiness: Duration) -> bool {
         match self {
             Self::Anyone => true,
             Self::Reserved(key, until) => key == wants || *until <= now,
-            Self::Dirty { key, since, .. } => key == wants && now < *since + dirtiness,
+            Self::Dirty { key, since, .. } => key.as_ref() == Some(wants) && now < *since + dirtiness,
         }
     }
 
@@ -350,12 +385,25 @@ impl Owner {
         }
     }
 
+    /// A stream of `key` is put on it, whoever's it was. True if it was nobody's.
+    pub(crate) fn take_by_hand(&mut self, key: &IsolationKey, now: Instant) -> bool {
+        match self {
+            Self::Dirty { key: owner, .. } => {
+                if owner.as_ref() != Some(key) {
+                    *owner = None;
+                }
+                false
+            }
+            Self::Anyone | Self::Reserved(..) => self.take(key, now),
+        }
+    }
+
     /// The circuit is `wants`'s from now on. True if it was nobody's.
     fn take(&mut self, wants: &IsolationKey, now: Instant) -> bool {
         if matches!(self, Self::Dirty { .. }) {
             return false;
         }
-        *self = Self::Dirty { key: wants.clone(), since: now, kept: false };
+        *self = Self::Dirty { key: Some(wants.clone()), since: now, kept: false };
         true
     }
 }

@@ -16,7 +16,10 @@ use tor_id::{Ed25519Id, RelayIds, RsaId};
 use tor_netdoc::{Nickname, PortPolicy};
 use tor_path::{ExitNeed, Hop, Path, PathError};
 
-use crate::{BuildError, BuiltCircuit, CircMgr, CircuitFactory, IsolationKey, StreamRefusal, Target, Timing};
+use crate::{
+    BuildError, BuiltCircuit, CircMgr, CircuitFactory, CircuitNumber, IsolationKey, Purpose, StreamRefusal,
+    Target, Timing,
+};
 
 /// What an exit does with a stream.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +44,7 @@ pub(crate) struct State {
     /// When each circuit was ordered, and whether it was for something that lives long.
     pub(crate) builds: Vec<(Instant, bool)>,
     pub(crate) choices: usize,
+    launched: u64,
     pub(crate) under_way: usize,
     pub(crate) most_under_way: usize,
     /// Each circuit that was built.
@@ -80,6 +84,7 @@ impl Net {
             no_path: None,
             builds: Vec::new(),
             choices: 0,
+            launched: 0,
             under_way: 0,
             most_under_way: 0,
             circuits: Vec::new(),
@@ -128,6 +133,7 @@ impl Drop for UnderWay {
 
 impl CircuitFactory for Net {
     type Circuit = Circuit;
+    type Launch = Path;
 
     fn choose_path(&self, need: &ExitNeed, avoid: &[RsaId]) -> Result<Path, PathError> {
         let mut state = self.state();
@@ -141,6 +147,12 @@ impl CircuitFactory for Net {
         let fitting: Vec<usize> = (0..state.exits.len()).filter(fits).collect();
         let index = fitting.get(state.choices % fitting.len().max(1)).ok_or(PathError::NoExit)?;
         Ok(path(*index, state.exits[*index].0, need))
+    }
+
+    fn launch(&self, path: Path, _: Purpose, _: Option<&IsolationKey>) -> (CircuitNumber, Path) {
+        let mut state = self.state();
+        state.launched += 1;
+        (CircuitNumber(state.launched), path)
     }
 
     async fn build(&self, path: Path) -> Result<Circuit, BuildError> {

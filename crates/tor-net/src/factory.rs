@@ -11,7 +11,7 @@ use tokio::{
     time::timeout_at,
 };
 use tor_circ::{CircParams, HopHandshake, HopSpec};
-use tor_circmgr::{BuildError, CircuitFactory, Purpose};
+use tor_circmgr::{BuildError, CircuitFactory, CircuitNumber, IsolationKey, Purpose};
 use tor_dir::{NetworkView, param};
 use tor_id::{RelayIds, RsaId};
 use tor_path::{ExitNeed, GuardUse, Guards, Hop, Path, PathConfig, PathError, Selector};
@@ -156,7 +156,10 @@ impl RelayCircuits {
         // A guard that keeps silent has failed; one that answers is not to blame for what is behind it.
         let first = timeout_at(until, self.first_hop(guard, record)).await.map_err(timed_out).flatten();
         let circuit = first.inspect_err(|error| {
-            let _never = self.guard_answered(&guard.ids.rsa, Err(error));
+            // What a controller chose is no guard of ours.
+            if !path.is_by_hand() {
+                let _never = self.guard_answered(&guard.ids.rsa, Err(error));
+            }
         })?;
         let rest = async {
             for hop in path.hops().iter().skip(1) {
@@ -184,8 +187,16 @@ impl RelayCircuits {
     }
 }
 
+/// A circuit that has its number and is about to be built.
+#[derive(Debug)]
+pub struct Launch {
+    path: Path,
+    record: CircuitRecord,
+}
+
 impl CircuitFactory for RelayCircuits {
     type Circuit = CircuitHandle;
+    type Launch = Launch;
 
     fn choose_path(&self, need: &ExitNeed, avoid: &[RsaId]) -> Result<Path, PathError> {
         let view = self.view.borrow().clone().ok_or(PathError::NoView)?;
@@ -195,8 +206,13 @@ impl CircuitFactory for RelayCircuits {
         path
     }
 
-    async fn build(&self, path: Path) -> Result<CircuitHandle, BuildError> {
-        let record = self.channels.ledger().launch(Plan::of(&path, Purpose::General));
+    fn launch(&self, path: Path, purpose: Purpose, key: Option<&IsolationKey>) -> (CircuitNumber, Launch) {
+        let record = self.channels.ledger().launch(Plan::of(&path, purpose));
+        record.card().used_by(key);
+        (CircuitNumber(record.card().id().0), Launch { path, record })
+    }
+
+    async fn build(&self, Launch { path, record }: Launch) -> Result<CircuitHandle, BuildError> {
         let card = record.card().clone();
         let built = tokio::select! {
             built = self.build_path(&path, record) => built,
@@ -206,7 +222,7 @@ impl CircuitFactory for RelayCircuits {
             Ok(circuit) => circuit,
             Err(error) => return Err(BuildError { what: error.to_string() }),
         };
-        if let Some(guard) = path.guard()
+        if let Some(guard) = path.guard().filter(|_| !path.is_by_hand())
             && self.guard_answered(&guard.ids.rsa, Ok(())) == GuardUse::NotYet
         {
             // The next circuit tries the guard that is preferred; this one is closed.

@@ -41,6 +41,7 @@
 //!
 //! Rules only: the caller brings the network view, the time and the dice, and keeps the guards' record on disk.
 
+mod by_hand;
 mod choose;
 mod config;
 mod guards;
@@ -53,6 +54,7 @@ mod testnet;
 
 use tor_id::Fault;
 
+pub use by_hand::{NameError, relay_named};
 pub use choose::Selector;
 pub use config::PathConfig;
 pub use guards::{Guard, GuardChange, GuardNews, GuardStatus, GuardUse, Guards};

@@ -29,6 +29,8 @@ pub struct Path {
     hops: Vec<Hop>,
     policies: Option<ExitPolicies>,
     long_lived: bool,
+    /// Nobody weighed these relays.
+    by_hand: bool,
 }
 
 impl Hop {
@@ -56,12 +58,26 @@ impl Path {
         policy6: Option<Arc<PortPolicy>>,
         long_lived: bool,
     ) -> Self {
-        Self { hops: hops.into(), policies: Some(ExitPolicies::new(policy, policy6)), long_lived }
+        Self {
+            hops: hops.into(),
+            policies: Some(ExitPolicies::new(policy, policy6)),
+            long_lived,
+            by_hand: false,
+        }
+    }
+
+    /// A path of hops that somebody chose, whose last one has these policy summaries.
+    pub(crate) const fn of_hand(
+        hops: Vec<Hop>,
+        policy: Option<Arc<PortPolicy>>,
+        policy6: Option<Arc<PortPolicy>>,
+    ) -> Self {
+        Self { hops, policies: Some(ExitPolicies::new(policy, policy6)), long_lived: false, by_hand: true }
     }
 
     /// A path of these hops that serves no stream to the outside.
     pub const fn internal(hops: Vec<Hop>) -> Self {
-        Self { hops, policies: None, long_lived: false }
+        Self { hops, policies: None, long_lived: false, by_hand: false }
     }
 
     /// The relays in order.
@@ -84,13 +100,21 @@ impl Path {
         self.policies.is_some()
     }
 
+    /// True if somebody chose its relays, and not this crate.
+    pub const fn is_by_hand(&self) -> bool {
+        self.by_hand
+    }
+
     /// True if its relays were chosen for streams that live long.
     pub const fn is_long_lived(&self) -> bool {
         self.long_lived
     }
 
-    /// True if the last relay's policy allows this.
+    /// True if the last relay's policy allows this. Never for a single relay: it would know both ends.
     pub fn serves(&self, need: &ExitNeed) -> bool {
+        if self.hops.len() < 2 {
+            return false;
+        }
         let stable_enough = self.long_lived || !need.is_long_lived();
         stable_enough && self.policies.as_ref().is_some_and(|policies| policies.allow(need))
     }

@@ -50,7 +50,7 @@ fn any_op() -> impl Strategy<Value = Op> {
 /// A circuit as the model knows it.
 #[derive(Debug)]
 struct Known {
-    slot: Slot,
+    number: CircuitNumber,
     circuit: Circuit,
     exit: usize,
     opened: Instant,
@@ -80,7 +80,7 @@ impl Known {
 
 #[derive(Debug)]
 struct Pending {
-    slot: Slot,
+    number: CircuitNumber,
     exit: usize,
     claimed: Option<u32>,
     retired: bool,
@@ -140,7 +140,7 @@ impl Model {
             Op::Retire(which) => {
                 let at = which % self.known.len();
                 self.known[at].retired = true;
-                self.pool.retire(self.known[at].slot);
+                self.pool.retire(self.known[at].number);
             }
             Op::RetireAll => {
                 self.known.iter_mut().for_each(|known| known.retired = true);
@@ -153,7 +153,7 @@ impl Model {
                 if known.user.is_some() {
                     (known.since, known.kept) = (now, true);
                 }
-                self.pool.keep_alive(known.slot, now);
+                self.pool.keep_alive(known.number, now);
             }
             Op::Sweep => self.sweep(),
             Op::BuildAhead => self.build_ahead(),
@@ -169,7 +169,7 @@ impl Model {
         let usable = |known: &&mut Known| known.usable(now, user, port, avoid);
         match self.pool.choose(now, wish, &avoided, DIRTINESS) {
             Choice::Use(chosen) => {
-                let known = self.known.iter_mut().find(|known| known.slot == chosen.slot).unwrap();
+                let known = self.known.iter_mut().find(|known| known.number == chosen.number).unwrap();
                 assert!(known.usable(now, user, port, avoid), "{known:?}");
                 assert_eq!(chosen.was_clean, known.user.is_none());
                 assert_eq!(chosen.exit, Some(exit_id(known.exit)));
@@ -178,7 +178,7 @@ impl Model {
                 }
                 // One that is dirty already before a clean one.
                 let clean_taken = chosen.was_clean;
-                let mine = |known: &Known| known.user == Some(user) && known.slot != chosen.slot;
+                let mine = |known: &Known| known.user == Some(user) && known.number != chosen.number;
                 let other =
                     self.known.iter().any(|known| mine(known) && known.usable(now, user, port, avoid));
                 assert!(!(clean_taken && other));
@@ -188,7 +188,7 @@ impl Model {
                 assert!(until > now);
                 // At most one of those on their way is for this user now.
                 for pending in self.pending.iter_mut().filter(|pending| pending.claimed.is_none()) {
-                    let claimed = self.pool.building.get(&pending.slot).unwrap().claimed.clone();
+                    let claimed = self.pool.building.get(&pending.number).unwrap().claimed.clone();
                     pending.claimed = (claimed.as_ref() == Some(&key)).then_some(user);
                 }
             }
@@ -207,22 +207,23 @@ impl Model {
 
     fn start(&mut self, path: Path, claimed: Option<u32>) {
         let exit = usize::from(path.exit().unwrap().ids.rsa.as_bytes()[0]);
-        let slot = self.pool.start(self.now, path, claimed.map(key));
-        self.pending.push(Pending { slot, exit, claimed, retired: false });
+        let (number, path) = self.net.launch(path, Purpose::General, None);
+        self.pool.start(number, self.now, path, Purpose::General, claimed.map(key));
+        self.pending.push(Pending { number, exit, claimed, retired: false });
     }
 
     fn finish(&mut self, pending: &Pending, ok: bool) {
         if !ok {
-            self.pool.failed(pending.slot, self.now);
+            self.pool.failed(pending.number, self.now);
             return;
         }
         let route = path(pending.exit, POLICIES[pending.exit], &ExitNeed::Resolve);
         let circuit = self.runtime.block_on(self.net.build(route)).unwrap();
-        self.pool.built(pending.slot, self.now, circuit.clone());
+        self.pool.built(pending.number, self.now, circuit.clone());
         assert_eq!(circuit.is_open(), !pending.retired);
         if !pending.retired {
             self.known.push(Known {
-                slot: pending.slot,
+                number: pending.number,
                 circuit,
                 exit: pending.exit,
                 opened: self.now,

@@ -149,14 +149,15 @@ impl Task {
         debug!("Circuit {} closed: {error}", self.record.card().id());
         self.engine.destroy(&mut self.out);
         self.record.card().count(&self.engine.traffic());
-        self.record.over(CircuitEnd::of(&error));
-        if let Some(waiting) = self.building.take() {
-            let _gave_up = waiting.reply.send(Err(error.clone()));
-        }
         for (_, _, local) in self.hops.into_iter().flat_map(|at| at.streams.into_live()) {
             local.refuse(StreamRefusal::CircuitClosed, StreamEnd::CircuitClosed);
         }
         self.shared.streams.store(0, Ordering::Relaxed);
+        // After its streams: nobody should hear of a stream on a circuit that is over.
+        self.record.over(CircuitEnd::of(&error));
+        if let Some(waiting) = self.building.take() {
+            let _gave_up = waiting.reply.send(Err(error.clone()));
+        }
         let Ports { down, inbox, commands } = ports;
         drop((inbox, commands));
         if !self.out.is_empty() {

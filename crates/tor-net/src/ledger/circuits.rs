@@ -56,6 +56,9 @@ impl Plan {
 
     /// How a path was chosen: by relays that are fast, and stable ones for streams that live long.
     pub(crate) fn of(path: &Path, purpose: Purpose) -> Self {
+        if path.is_by_hand() {
+            return Self { purpose, ..Self::default() };
+        }
         let flags = BuildFlags {
             onehop_tunnel: false,
             is_internal: !path.exits(),
