@@ -52,7 +52,15 @@ fn is_word_byte(byte: u8) -> bool {
 
 /// Text up to the end of a line.
 pub(crate) fn put_line(out: &mut Vec<u8>, text: &str) {
-    out.extend(text.bytes().map(|b| if matches!(b, b'\r' | b'\n' | 0) { b' ' } else { b }));
+    if text.bytes().any(is_line_end) {
+        out.extend(text.bytes().map(|byte| if is_line_end(byte) { b' ' } else { byte }));
+    } else {
+        put(out, text);
+    }
+}
+
+fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | 0)
 }
 
 /// ` KEY=value`, if there is a value.

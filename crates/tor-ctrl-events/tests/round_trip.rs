@@ -38,7 +38,7 @@ proptest! {
             other => prop_assert!(false, "{}", other),
         }
         prop_assert!(lines.iter().all(|line| !line.contains('\n')), "{:?}", text);
-        prop_assert_eq!(Event::parse(&text).map(|event| event.kind()).unwrap_or(event.kind()), event.kind());
+        prop_assert_eq!(Event::parse(&text).map(|event| event.kind()).unwrap_or_else(|_| event.kind()), event.kind());
     }
 
     #[test]

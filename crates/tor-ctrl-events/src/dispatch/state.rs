@@ -242,16 +242,17 @@ impl State {
     ) -> (Found, Option<Waker>) {
         let kinds = self.kinds(id);
         let lost = self.lost(kinds, place);
-        if lost.count > 0 {
-            return (Found::Lost(lost), None);
+        let found = if lost.count > 0 {
+            Found::Lost(lost)
+        } else if let Some(slot) = self.next(kinds, place) {
+            Found::Event(slot)
+        } else {
+            return (Found::Nothing, self.rest(id, kinds, waker));
+        };
+        if let Some(listener) = self.listeners.get_mut(id) {
+            listener.took = true;
         }
-        if let Some(slot) = self.next(kinds, place) {
-            if let Some(listener) = self.listeners.get_mut(id) {
-                listener.took = true;
-            }
-            return (Found::Event(slot), None);
-        }
-        (Found::Nothing, self.rest(id, kinds, waker))
+        (found, None)
     }
 
     /// Moves the place over what is no longer there, and counts it.

@@ -281,8 +281,7 @@ fn status(words: Words) -> impl Strategy<Value = Event> {
 
 fn build_timeout() -> impl Strategy<Value = Event> {
     // Six digits after the point survive.
-    let share =
-        || (0..2_000_000_000_u32).prop_map(|millionths| format!("{}e-6", millionths).parse::<f64>().unwrap());
+    let share = || (0..2_000_000_000_u32).prop_map(|millionths| f64::from(millionths) / 1e6);
     (select(BuildTimeoutChange::ALL), any::<[u64; 4]>(), (share(), share(), share(), share())).prop_map(
         |(change, [total_times, timeout_ms, xm, close_ms], shares)| {
             let (alpha, cutoff_quantile, timeout_rate, close_rate) = shares;
