@@ -20,7 +20,7 @@ mod signal;
 mod stream;
 mod word;
 
-use tor_ctrl_events::{CircuitId, EventKinds, StreamId};
+use tor_ctrl_events::{CircuitId, EventKind, EventKinds, StreamId};
 
 pub use address::Mapping;
 pub use circuit::CircuitPurpose;
@@ -60,7 +60,7 @@ pub enum Command {
     },
     /// LOADCONF: the text of a torrc.
     LoadConf(String),
-    /// SETEVENTS: exactly these from now on.
+    /// SETEVENTS: exactly these from now on, without conditions.
     SetEvents(EventKinds),
     /// SIGNAL.
     Signal(Signal),
@@ -165,8 +165,10 @@ pub enum Command {
     OnionClientAuthRemove(OnionAddress),
     /// ONION_CLIENT_AUTH_VIEW: of one service, or all.
     OnionClientAuthView(Option<OnionAddress>),
-    /// X-SETEVENTS: SETEVENTS with history, filters and rate limits.
+    /// X-SETEVENTS: SETEVENTS with history, filters and rate limits. [`Subscription::apply`] does it.
     SetSubscriptions(Vec<Subscription>),
+    /// X-HISTORY: of each of these kinds so many events of the past are kept from now on; 0: none.
+    KeepHistory(Vec<(EventKind, usize)>),
     /// X-EVENTLOG: events to a file; `None` ends it.
     SetEventLog(Option<EventLog>),
 }
@@ -288,6 +290,7 @@ pub(crate) const COMMANDS: &[(&str, Parser)] = &[
     ("ONION_CLIENT_AUTH_VIEW", onion::auth_view),
     ("QUIT", |_, _| Ok(Parsed::Quit)),
     ("X-SETEVENTS", events::set_subscriptions),
+    ("X-HISTORY", events::keep_history),
     ("X-EVENTLOG", events::set_event_log),
 ];
 

@@ -1,6 +1,8 @@
-//! SETEVENTS and USEFEATURE; X-SETEVENTS and X-EVENTLOG, which C Tor does not have.
+//! SETEVENTS and USEFEATURE; X-SETEVENTS, X-HISTORY and X-EVENTLOG, which C Tor does not have.
 
-use tor_ctrl_events::{CircuitId, EventKind, EventKinds, StreamId};
+use std::collections::{BTreeMap, BTreeSet};
+
+use tor_ctrl_events::{CircuitId, EventKind, EventKinds, Filter, RateLimit, StreamId, Subscriber};
 
 use super::{
     Command, Parsed,
@@ -8,8 +10,8 @@ use super::{
 };
 use crate::{Reply, escape, number::parse_unsigned};
 
-/// The most events of the past that X-SETEVENTS may ask for, of each kind.
-pub(crate) const MAX_REPLAY: u64 = 10_000;
+/// The most events of the past that are kept of a kind, or asked for.
+const MAX_HISTORY: u64 = 10_000;
 
 /// The most names in one filter.
 const MAX_FILTER: usize = 256;
@@ -19,18 +21,13 @@ const MAX_FILTER: usize = 256;
 pub struct Subscription {
     /// The event.
     pub kind: EventKind,
-    /// `REPLAY=`: at most so many events of the past come first.
+    /// `REPLAY=`: at most so many events of the past come first, of those that X-HISTORY keeps.
     pub replay: usize,
     /// `RATE=`: at most so many a second; what is withheld is counted. None: no limit.
     pub rate: Option<u32>,
-    /// `CIRCUIT=`: only of these circuits. Empty, here and below: all.
-    pub circuits: Vec<CircuitId>,
-    /// `STREAM=`: only of these streams.
-    pub streams: Vec<StreamId>,
-    /// `PURPOSE=`: only with one of these purposes, in upper case.
-    pub purposes: Vec<String>,
-    /// `STATUS=`: only with one of these states, in upper case.
-    pub statuses: Vec<String>,
+    /// `CIRCUIT=`, `STREAM=`, `PURPOSE=`, `STATUS=`: only of these circuits and streams, and only with one of these
+    /// purposes or states, which are in upper case.
+    pub filter: Filter,
 }
 
 /// The file that X-EVENTLOG asks for: a JSON object a line.
@@ -49,14 +46,26 @@ pub struct EventLog {
 impl Subscription {
     /// All events of a kind.
     pub fn new(kind: EventKind) -> Self {
-        Self {
-            kind,
-            replay: 0,
-            rate: None,
-            circuits: vec![],
-            streams: vec![],
-            purposes: vec![],
-            statuses: vec![],
+        let filter = Filter { kinds: EventKinds::NONE.with(kind), ..Filter::default() };
+        Self { kind, replay: 0, rate: None, filter }
+    }
+
+    /// Makes a subscriber get these events and no others, the past first. SETEVENTS is the same without conditions:
+    /// what X-SETEVENTS set before is over.
+    pub fn apply(subscriptions: &[Self], subscriber: &mut Subscriber) {
+        EventKind::ALL.into_iter().for_each(|kind| subscriber.unlimit(kind));
+        let limit = |wanted: &Self| wanted.rate.map(|per_second| RateLimit { kind: wanted.kind, per_second });
+        subscriptions.iter().filter_map(limit).for_each(|limit| subscriber.limit(limit));
+        subscriber.set_filters(subscriptions.iter().map(|wanted| wanted.filter.clone()).collect());
+        subscriber.set(subscriptions.iter().map(|wanted| wanted.kind).collect());
+        // Kinds of which as much is wanted come in the order in which they were.
+        let mut replays = BTreeMap::<usize, EventKinds>::new();
+        for wanted in subscriptions.iter().filter(|wanted| wanted.replay > 0) {
+            let kinds = replays.entry(wanted.replay).or_default();
+            *kinds = kinds.with(wanted.kind);
+        }
+        for (most, kinds) in replays {
+            subscriber.replay(kinds, most);
         }
     }
 
@@ -64,33 +73,29 @@ impl Subscription {
     ///
     /// The refusal.
     fn narrow(&mut self, pair: &Pair) -> Result<(), Reply> {
-        let bad = || Reply::line(513, format!("Bad value {}={}", text(&pair.key), escape(&pair.value)));
+        let bad = || bad_value(&pair.key, &pair.value);
         let number = |max| parse_unsigned(&pair.value, max).ok_or_else(bad);
-        let ids = || {
-            list(&pair.value)
-                .map(|id| parse_unsigned(id, u64::MAX))
-                .collect::<Option<Vec<_>>>()
-                .ok_or_else(bad)
-        };
-        let names = || list(&pair.value).map(|name| text(name).to_ascii_uppercase()).collect::<Vec<_>>();
+        let ids = || list(&pair.value).map(|id| parse_unsigned(id, u64::MAX)).collect::<Option<Vec<_>>>();
+        let names = || list(&pair.value).map(|name| text(name).to_ascii_uppercase()).collect::<BTreeSet<_>>();
         if list(&pair.value).count() > MAX_FILTER || list(&pair.value).any(<[u8]>::is_empty) {
             return Err(bad());
         }
         if pair.is("REPLAY") {
-            self.replay = usize::try_from(number(MAX_REPLAY)?).unwrap_or(usize::MAX);
+            self.replay = usize::try_from(number(MAX_HISTORY)?).unwrap_or(usize::MAX);
         } else if pair.is("RATE") {
             let rate = u32::try_from(number(u32::MAX.into())?).ok().filter(|rate| *rate > 0);
             self.rate = Some(rate.ok_or_else(bad)?);
         } else if pair.is("CIRCUIT") {
-            self.circuits = ids()?.into_iter().map(CircuitId).collect();
+            self.filter.circuits = ids().ok_or_else(bad)?.into_iter().map(CircuitId).collect();
         } else if pair.is("STREAM") {
-            self.streams = ids()?.into_iter().map(StreamId).collect();
+            self.filter.streams = ids().ok_or_else(bad)?.into_iter().map(StreamId).collect();
         } else if pair.is("PURPOSE") {
-            self.purposes = names();
+            self.filter.purposes = names();
         } else if pair.is("STATUS") {
-            self.statuses = names();
+            self.filter.statuses = names();
         } else {
-            return Err(bad_arguments("X-SETEVENTS", &unknown_keyword(&pair.key)));
+            let why = format!("Unrecognized keyword argument {}", escape(&pair.key));
+            return Err(bad_arguments("X-SETEVENTS", &why));
         }
         Ok(())
     }
@@ -126,6 +131,17 @@ pub(super) fn set_subscriptions(name: &[u8], body: &[u8]) -> Result<Parsed, Repl
     Ok(Parsed::Command(Command::SetSubscriptions(subscriptions)))
 }
 
+pub(super) fn keep_history(name: &[u8], body: &[u8]) -> Result<Parsed, Reply> {
+    let args = Args::parse(name, &Syntax::words(0, 0).pairs(Pairs::Plain), body)?;
+    let limit = |pair: &Pair| {
+        let kind = kind(&pair.key)?;
+        let events = parse_unsigned(&pair.value, MAX_HISTORY).and_then(|events| usize::try_from(events).ok());
+        Ok((kind, events.ok_or_else(|| bad_value(&pair.key, &pair.value))?))
+    };
+    let limits = args.pairs.iter().map(limit).collect::<Result<_, Reply>>()?;
+    Ok(Parsed::Command(Command::KeepHistory(limits)))
+}
+
 pub(super) fn set_event_log(name: &[u8], body: &[u8]) -> Result<Parsed, Reply> {
     const KEYS: &[&str] = &["FILE", "EVENTS", "MAXSIZE", "KEEP"];
     let args = Args::parse(name, &Syntax::words(0, 0).pairs(Pairs::QuotedFlags).keys(KEYS), body)?;
@@ -141,7 +157,7 @@ pub(super) fn set_event_log(name: &[u8], body: &[u8]) -> Result<Parsed, Reply> {
     let number = |key, min, max, default| match args.value(key) {
         Some(value) => match parse_unsigned(value, max) {
             Some(number) if number >= min => Ok(number),
-            _ => Err(Reply::line(513, format!("Bad value {key}={}", escape(value)))),
+            _ => Err(bad_value(key.as_bytes(), value)),
         },
         None => Ok(default),
     };
@@ -174,8 +190,8 @@ fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',')
 }
 
-fn unknown_keyword(key: &[u8]) -> String {
-    format!("Unrecognized keyword argument {}", escape(key))
+fn bad_value(key: &[u8], value: &[u8]) -> Reply {
+    Reply::line(513, format!("Bad value {}={}", text(key), escape(value)))
 }
 
 fn bad_arguments(command: &str, why: &str) -> Reply {

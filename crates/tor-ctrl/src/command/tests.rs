@@ -162,18 +162,12 @@ fn subscriptions() {
     ) else {
         panic!()
     };
-    let circ = Subscription {
-        replay: 20,
-        rate: Some(10),
-        purposes: vec!["GENERAL".into()],
-        statuses: vec!["BUILT".into(), "FAILED".into()],
-        ..Subscription::new(EventKind::Circ)
-    };
-    let stream = Subscription {
-        circuits: vec![CircuitId(3), CircuitId(4)],
-        streams: vec![StreamId(7)],
-        ..Subscription::new(EventKind::Stream)
-    };
+    let mut circ = Subscription { replay: 20, rate: Some(10), ..Subscription::new(EventKind::Circ) };
+    circ.filter.purposes = ["GENERAL".to_owned()].into();
+    circ.filter.statuses = ["BUILT".to_owned(), "FAILED".to_owned()].into();
+    let mut stream = Subscription::new(EventKind::Stream);
+    stream.filter.circuits = [CircuitId(3), CircuitId(4)].into();
+    stream.filter.streams = [StreamId(7)].into();
     assert_eq!(subscriptions, [circ, stream, Subscription::new(EventKind::Bw)]);
     for (line, reply) in [
         (
@@ -189,6 +183,40 @@ fn subscriptions() {
         ("X-SETEVENTS CIRC RATE=0", "513 Bad value RATE=\"0\"\r\n"),
         ("X-SETEVENTS CIRC REPLAY=10001", "513 Bad value REPLAY=\"10001\"\r\n"),
         ("X-SETEVENTS CIRC CIRCUIT=1,,2", "513 Bad value CIRCUIT=\"1,,2\"\r\n"),
+    ] {
+        assert_eq!(refusal(line), reply, "{line}");
+    }
+}
+
+#[test]
+fn subscriptions_apply() {
+    use tor_ctrl_events::{Bw, Dispatcher, Event, EventSink};
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    let now = std::time::Instant::now();
+    let dispatcher = Dispatcher::new();
+    let Command::KeepHistory(limits) = command("X-HISTORY BW=5 circ=0") else { panic!() };
+    assert_eq!(limits, [(EventKind::Bw, 5), (EventKind::Circ, 0)]);
+    limits.into_iter().for_each(|(kind, events)| dispatcher.keep_history(kind, events));
+    let bw = |read| dispatcher.emit(Event::from(Bw { read, written: 0 }));
+    (0..9).for_each(bw);
+    let mut subscriber = dispatcher.subscribe();
+    let Command::SetSubscriptions(wanted) = command("X-SETEVENTS BW REPLAY=2 RATE=1 CIRC") else { panic!() };
+    Subscription::apply(&wanted, &mut subscriber);
+    (10..13).for_each(bw);
+    let mut come = Vec::new();
+    while let Some(event) = subscriber.try_next(now) {
+        come.push(String::from_utf8_lossy(event.as_bytes()).into_owned());
+    }
+    assert_eq!(come, ["650 BW 7 0\r\n", "650 BW 8 0\r\n", "650 BW 10 0\r\n"]);
+    // The next command takes nothing over.
+    Subscription::apply(&[Subscription::new(EventKind::Bw)], &mut subscriber);
+    (20..23).for_each(bw);
+    assert_eq!(std::iter::from_fn(|| subscriber.try_next(now)).count(), 3);
+    for (line, reply) in [
+        ("X-HISTORY BW", "512 Bad arguments to X-HISTORY: Cannot parse keyword argument(s)\r\n"),
+        ("X-HISTORY BW=10001", "513 Bad value BW=\"10001\"\r\n"),
+        ("X-HISTORY NOPE=1", "552 Unrecognized event \"NOPE\"\r\n"),
     ] {
         assert_eq!(refusal(line), reply, "{line}");
     }
