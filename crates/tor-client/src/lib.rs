@@ -47,6 +47,7 @@
 
 pub mod log;
 mod start;
+mod stats;
 
 use std::{
     sync::Arc,
@@ -119,11 +120,12 @@ impl Client {
         self.running.open()
     }
 
-    /// Adds a part that follows the configuration from now on, and has it act on the one that holds.
+    /// Adds a part that follows the configuration for as long as it lives (the client does not hold on to it), and has it
+    /// act on the one that holds now.
     ///
     /// # Errors
     /// Whatever the part says.
-    pub fn join(&self, part: Arc<dyn Part>) -> Result<(), ReconfigureError> {
+    pub fn join(&self, part: &Arc<dyn Part>) -> Result<(), ReconfigureError> {
         self.running.join(part)
     }
 
@@ -169,6 +171,32 @@ impl Client {
     /// Where the SOCKS ports listen.
     pub fn socks_ports(&self) -> Vec<String> {
         self.listeners("socks")
+    }
+
+    /// The answer to `GETINFO status/bootstrap-phase`.
+    pub fn bootstrap_phase(&self) -> String {
+        self.bootstrap().phase_line()
+    }
+
+    /// Whether a circuit was built since the network was switched on: `GETINFO status/circuit-established`.
+    pub fn has_built_a_circuit(&self) -> bool {
+        self.running.network.is_established()
+    }
+
+    /// Whether [`Client::set_dormant`] holds.
+    pub fn is_dormant(&self) -> bool {
+        self.running.is_dormant()
+    }
+
+    /// Dormant, the client fetches nothing and builds no circuit ahead of need (`SIGNAL DORMANT`); it serves streams all
+    /// the same.
+    pub fn set_dormant(&self, dormant: bool) {
+        self.running.set_dormant(dormant);
+    }
+
+    /// No stream from now on shares a circuit with one of before (`SIGNAL NEWNYM`).
+    pub fn new_identity(&self) {
+        self.manager().retire_all();
     }
 
     /// The circuits.

@@ -22,11 +22,12 @@ use std::{
 };
 
 use jiff::{Timestamp, Zoned};
-use tor_config::{LogConfig, LogLine, LogTarget, SafeLogging, Severity};
+use tor_config::{LogConfig, LogLine, LogTarget, Notice, NoticeLevel, SafeLogging, Severity};
 use tor_ctrl_events::{EventSink, LogLevel};
 use tracing::{
-    Event, Level, Metadata, Subscriber,
+    Event, Level, Metadata, Subscriber, debug,
     field::{Field, Visit},
+    info,
     level_filters::LevelFilter,
     subscriber::Interest,
     warn,
@@ -178,6 +179,17 @@ impl Log {
                 "Your log may contain sensitive information - {badness}. Don't log unless it serves an important \
                  reason. Overwrite the log afterwards."
             );
+        }
+    }
+}
+
+/// Logs what was found in a configuration.
+pub fn say_notices(notices: &[Notice]) {
+    for notice in notices {
+        match notice.severity {
+            NoticeLevel::Warn => warn!("{}", notice.text),
+            NoticeLevel::Notice => info!("{}", notice.text),
+            NoticeLevel::Info => debug!("{}", notice.text),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tor_client::{Client, Config, Log, StartError, Surroundings};
-use tor_config::{Disk, Environment, Invocation, NoticeLevel, load, table, torrc_option_names};
+use tor_client::{Client, Config, Log, StartError, Surroundings, log::say_notices};
+use tor_config::{Disk, Environment, Invocation, load, table, torrc_option_names};
 use tracing::{error, info, warn};
 
 /// The C Tor whose options, files and answers this client has.
@@ -121,7 +121,7 @@ async fn serve(config: Config, log: Log) -> ExitCode {
         Ok(client) => client,
         Err(StartError::Config(refused)) => {
             warn!("Failed to parse/validate config: {refused}");
-            error!("Reading config failed--see warnings above.");
+            error!("Reading config failed--see warnings above. For usage, try -h.");
             return ExitCode::FAILURE;
         }
         Err(failed) => {
@@ -205,16 +205,6 @@ async fn owner_gone(owner: Option<u32>) {
     let place = format!("/proc/{owner}");
     while std::path::Path::new(&place).exists() {
         tokio::time::sleep(std::time::Duration::from_secs(15)).await;
-    }
-}
-
-fn say_notices(notices: &[tor_config::Notice]) {
-    for notice in notices {
-        match notice.severity {
-            NoticeLevel::Warn => warn!("{}", notice.text),
-            NoticeLevel::Notice => info!("{}", notice.text),
-            NoticeLevel::Info => tracing::debug!("{}", notice.text),
-        }
     }
 }
 

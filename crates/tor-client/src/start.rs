@@ -29,7 +29,7 @@ use std::{
     future::Future,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Instant,
 };
 
@@ -94,7 +94,10 @@ pub(crate) struct Running {
 #[derive(Debug, Default)]
 struct State {
     ports: Ports,
-    parts: Vec<Arc<dyn Part>>,
+    /// Weak: a part may know the client.
+    parts: Vec<Weak<dyn Part>>,
+    /// Asked to be quiet until somebody needs it.
+    dormant: bool,
     /// Ports are open, and the network is on unless the configuration says otherwise.
     open: bool,
 }
@@ -135,21 +138,21 @@ impl Running {
         }
         state.open = true;
         self.network.bootstrap.reached(Phase::Starting);
-        self.switch(&config);
+        self.switch(&config, state.dormant);
         Ok(())
     }
 
-    pub(crate) fn join(&self, part: Arc<dyn Part>) -> Result<(), ReconfigureError> {
+    pub(crate) fn join(&self, part: &Arc<dyn Part>) -> Result<(), ReconfigureError> {
         let mut state = self.state();
         let config = Arc::clone(&self.config.borrow());
         part.prepare(None, &config).inspect_err(say)?();
-        state.parts.push(part);
+        state.parts.push(Arc::downgrade(part));
         Ok(())
     }
 
     pub(crate) fn reconfigure(&self, new: Config) -> Result<(), ReconfigureError> {
         let mut state = self.state();
-        let State { ports, parts, open } = &mut *state;
+        let State { ports, parts, open, dormant } = &mut *state;
         let old = Arc::clone(&self.config.borrow());
 
         // Everything that can fail; whatever is dropped on the way undoes itself.
@@ -159,7 +162,8 @@ impl Running {
             if *open && !new.disable_network { &new.socks.listeners } else { Default::default() };
         let ports = ports.prepare(wanted, &self.door(&new)).inspect_err(say)?;
         let log = self.log.as_ref().map(|log| log.prepare(&new.log)).transpose().inspect_err(say)?;
-        let parts = parts.iter().map(|part| part.prepare(Some(&old), &new));
+        parts.retain(|part| part.strong_count() > 0);
+        let parts = parts.iter().filter_map(Weak::upgrade).map(|part| part.prepare(Some(&old), &new));
         let parts = parts.collect::<Result<Vec<_>, _>>().inspect_err(say)?;
 
         // From here on nothing fails.
@@ -170,7 +174,7 @@ impl Running {
         let manager = &self.network.manager;
         self.network.channels.set_config(settings::channels(&new));
         manager.factory().set_settings(settings::circuits(&new));
-        manager.set_timing(settings::timing(&new));
+        manager.set_timing(settings::timing(&new, *dormant));
         if new.guards.enabled && !old.guards.enabled {
             info!("Changed to using entry guards. Abandoning previous circuits.");
             manager.retire_all();
@@ -181,7 +185,7 @@ impl Running {
         let new = Arc::new(new);
         self.config.send_replace(Arc::clone(&new));
         if *open {
-            self.switch(&new);
+            self.switch(&new, *dormant);
         }
         parts.into_iter().for_each(|commit| commit());
         Ok(())
@@ -191,8 +195,31 @@ impl Running {
     pub(crate) fn listeners(&self, kind: &str) -> Vec<String> {
         let state = self.state();
         let mut names = if kind == "socks" { state.ports.names() } else { Vec::new() };
-        names.extend(state.parts.iter().flat_map(|part| part.listeners(kind)));
+        names.extend(state.parts.iter().filter_map(Weak::upgrade).flat_map(|part| part.listeners(kind)));
         names
+    }
+
+    pub(crate) fn is_dormant(&self) -> bool {
+        self.state().dormant
+    }
+
+    /// Dormant, nothing is fetched or built ahead of need. Streams are served all the same.
+    pub(crate) fn set_dormant(&self, dormant: bool) {
+        let mut state = self.state();
+        if std::mem::replace(&mut state.dormant, dormant) == dormant {
+            return;
+        }
+        let config = Arc::clone(&self.config.borrow());
+        if dormant {
+            info!("Going dormant because of controller request.");
+        } else {
+            info!("Tor is no longer dormant.");
+        }
+        self.network.manager.set_timing(settings::timing(&config, dormant));
+        self.network.documents().set_network(self.network.is_on() && !dormant);
+        if self.network.is_on() {
+            self.network.predict();
+        }
     }
 
     /// Nobody is let in any more.
@@ -200,7 +227,7 @@ impl Running {
         self.state().ports.close();
     }
 
-    fn switch(&self, config: &Config) {
+    fn switch(&self, config: &Config, dormant: bool) {
         match (config.disable_network, self.network.is_on()) {
             (true, was_on) => {
                 info!(
@@ -211,7 +238,7 @@ impl Running {
                     self.network.switch_off();
                 }
             }
-            (false, false) => self.network.switch_on(),
+            (false, false) => self.network.switch_on(dormant),
             (false, true) => self.network.predict(),
         }
     }

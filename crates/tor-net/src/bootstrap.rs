@@ -1,18 +1,21 @@
 //! How far the start has come, in C Tor's words. <https://spec.torproject.org/control-spec/replies.html#bootstrap-phase>
+//!
+//! The log, the event `STATUS_CLIENT … BOOTSTRAP` and `GETINFO status/bootstrap-phase` say the same.
 
 use std::{
     net::SocketAddr,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
 };
 
 use tokio::sync::watch;
+use tor_ctrl_events::{EventSink, NoEvents, Severity, Status, StatusType};
 use tor_id::RelayIds;
 use tracing::{debug, info, warn};
 
-use crate::ChannelError;
+use crate::{ChannelError, ledger::reason};
 
 /// A step of the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +57,9 @@ pub struct Bootstrap {
     /// Connections to relays that failed before the first circuit.
     problems: AtomicU32,
     done: watch::Sender<bool>,
+    events: Arc<dyn EventSink>,
+    /// What was said last.
+    said: Mutex<Option<Status>>,
 }
 
 impl Phase {
@@ -85,9 +91,15 @@ impl Phase {
 }
 
 impl Bootstrap {
-    /// Nothing has happened yet.
+    /// Nothing has happened yet, and only the log will be told.
     pub fn new() -> Self {
-        Self { at: Mutex::new(None), problems: AtomicU32::new(0), done: watch::channel(false).0 }
+        Self::telling(Arc::new(NoEvents))
+    }
+
+    /// Nothing has happened yet; `events` are told when something does.
+    pub fn telling(events: Arc<dyn EventSink>) -> Self {
+        let (at, said) = (Mutex::new(None), Mutex::new(None));
+        Self { at, problems: AtomicU32::new(0), done: watch::channel(false).0, events, said }
     }
 
     /// The start has come to this step. Steps that were passed already are not news.
@@ -123,12 +135,33 @@ impl Bootstrap {
         let (_, tag, summary) = phase.words();
         let worth_a_warning = is_worth_a_warning(count);
         let recommendation = if worth_a_warning { "warn" } else { "ignore" };
-        let addr = addr.map_or_else(|| "no address".to_owned(), |addr| addr.to_string());
+        let addr = addr.map_or_else(|| "?".to_owned(), |addr| addr.to_string());
+        let (what, why) = (described(error), reason(error));
+        let id = relay.rsa.to_string().trim_start_matches('$').to_owned();
         let line = format!(
-            "Problem bootstrapping. Stuck at {percent}% ({tag}): {summary}. ({error}; count {count}; \
-             recommendation {recommendation}; host {relay} at {addr})"
+            "Problem bootstrapping. Stuck at {percent}% ({tag}): {summary}. ({what}; {why}; count {count}; \
+             recommendation {recommendation}; host {id} at {addr})"
         );
-        if worth_a_warning { warn!("{line}") } else { debug!("{line}") }
+        if worth_a_warning {
+            warn!("{line}")
+        } else {
+            debug!("{line}")
+        }
+        self.say(
+            status(Severity::Warn, percent, phase)
+                .quoted("WARNING", what)
+                .arg("REASON", why)
+                .arg("COUNT", count)
+                .arg("RECOMMENDATION", recommendation)
+                .quoted("HOSTID", id)
+                .quoted("HOSTADDR", addr),
+        );
+    }
+
+    /// The answer to `GETINFO status/bootstrap-phase`.
+    pub fn phase_line(&self) -> String {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.as_ref().map_or_else(|| status(Severity::Notice, 0, Phase::Starting).line(), Status::line)
     }
 
     /// How far it is: percent and step.
@@ -152,14 +185,37 @@ impl Bootstrap {
         }
         let (_, tag, summary) = phase.words();
         info!("Bootstrapped {percent}% ({tag}): {summary}");
+        self.say(status(Severity::Notice, percent, phase));
         if phase == Phase::Done {
             self.done.send_replace(true);
         }
     }
 
+    fn say(&self, status: Status) {
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = Some(status.clone());
+        self.events.emit_with(StatusType::Client.kind(), || status);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<(u8, Phase)>> {
         self.at.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn status(severity: Severity, percent: u8, phase: Phase) -> Status {
+    let (_, tag, summary) = phase.words();
+    Status::new(StatusType::Client, severity, "BOOTSTRAP")
+        .arg("PROGRESS", percent)
+        .arg("TAG", tag)
+        .quoted("SUMMARY", summary)
+}
+
+/// What went wrong, as C Tor says it: what the system says, where it is the system that does.
+fn described(error: &ChannelError) -> String {
+    let text = match error {
+        ChannelError::Connect(error) | ChannelError::Io(error) => error.to_string(),
+        error => error.to_string(),
+    };
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// C Tor warns at the tenth failure and at each after that. We try fewer relays at once, so we warn sooner; and ever
@@ -182,6 +238,23 @@ mod tests {
     fn a_network_that_stays_away_is_told_a_few_times() {
         let told: Vec<_> = (1..=100).filter(|count| is_worth_a_warning(*count)).collect();
         assert_eq!(told, [4, 8, 16, 32, 64]);
+    }
+
+    #[test]
+    fn the_last_word_is_the_answer_to_getinfo() {
+        let bootstrap = Bootstrap::new();
+        assert_eq!(bootstrap.phase_line(), r#"NOTICE BOOTSTRAP PROGRESS=0 TAG=starting SUMMARY="Starting""#);
+        bootstrap.reached(Phase::Conn);
+        let line = r#"NOTICE BOOTSTRAP PROGRESS=5 TAG=conn SUMMARY="Connecting to a relay""#;
+        assert_eq!(bootstrap.phase_line(), line);
+        let relay = RelayIds { rsa: tor_id::RsaId::from_bytes([0xab; 20]), ed25519: None };
+        let refused = ChannelError::connect(std::io::Error::from_raw_os_error(111));
+        bootstrap.problem(&relay, Some(([127, 0, 0, 1], 9001).into()), &refused);
+        // Its words and their order are C Tor's.
+        let line = "WARN BOOTSTRAP PROGRESS=5 TAG=conn SUMMARY=\"Connecting to a relay\" \
+             WARNING=\"Connection refused\" REASON=CONNECTREFUSED COUNT=1 RECOMMENDATION=ignore \
+             HOSTID=\"ABABABABABABABABABABABABABABABABABABABAB\" HOSTADDR=\"127.0.0.1:9001\"";
+        assert_eq!(bootstrap.phase_line(), line);
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub(crate) use bandwidth::Meter;
 pub use bandwidth::Second;
 pub use circuits::CircuitEnd;
 pub(crate) use circuits::{CircuitCard, CircuitRecord, Plan};
-pub(crate) use connections::ConnRecord;
 pub use connections::Connection;
+pub(crate) use connections::{ConnRecord, reason};
 
 /// What this client has open.
 #[derive(Debug)]

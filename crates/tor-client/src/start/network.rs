@@ -6,7 +6,7 @@
 use std::{
     future::Future,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -15,13 +15,14 @@ use std::{
 use tokio::{sync::watch, task::JoinHandle};
 use tor_circmgr::CircMgr;
 use tor_config::Config;
+use tor_ctrl_events::{EventSink, Severity, Status, StatusType};
 use tor_dir::{DirConfig, NetworkView};
 use tor_net::{
     Bootstrap, Channels, Directory, DirectorySettings, DiskStore, Documents, Ledger, Phase, RelayCircuits,
     StateFile, TlsConfig,
 };
 use tor_path::Guards;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::{StartError, settings, spawn};
 
@@ -44,6 +45,10 @@ pub(crate) struct Network {
     directory: Mutex<Tasks>,
     /// Whether the network is on.
     on: Arc<AtomicBool>,
+    /// Whether a circuit was built since the network was switched on.
+    established: watch::Sender<bool>,
+    /// The data directory stays locked as long as this lives.
+    _state: Arc<StateFile>,
     /// Those that live as long as the client.
     _tasks: Tasks,
 }
@@ -74,7 +79,7 @@ impl Network {
         ledger: Arc<Ledger>,
     ) -> Result<Self, StartError> {
         let (dir_config, servers) = settings::directory(config)?;
-        let bootstrap = Arc::new(Bootstrap::new());
+        let bootstrap = Arc::new(Bootstrap::telling(Arc::clone(ledger.events())));
         let tls = TlsConfig::new().map_err(StartError::Tls)?;
         let channels = Arc::new(Channels::new(
             tls,
@@ -86,7 +91,7 @@ impl Network {
         let (view, view_seen) = watch::channel(None);
         let circuits =
             RelayCircuits::new(Arc::clone(&channels), view_seen, guards, settings::circuits(config));
-        let manager = Arc::new(CircMgr::new(circuits, settings::timing(config)));
+        let manager = Arc::new(CircMgr::new(circuits, settings::timing(config, false)));
         manager.close_all();
         let with = DirectoryParts {
             store,
@@ -102,8 +107,11 @@ impl Network {
         running.spawn(directory.run());
         tasks.spawn(drive_circuits(Arc::clone(&manager)));
         tasks.spawn(Arc::clone(&ledger).run());
-        tasks.spawn(save_guards(Arc::clone(&manager), state));
-        tasks.spawn(announce(Arc::clone(&manager), Arc::clone(&bootstrap)));
+        let state = Arc::new(state);
+        tasks.spawn(save_guards(Arc::clone(&manager), Arc::downgrade(&state)));
+        let established = watch::Sender::new(false);
+        let tell = Arc::clone(ledger.events());
+        tasks.spawn(announce(Arc::clone(&manager), Arc::clone(&bootstrap), established.clone(), tell));
         Ok(Self {
             manager,
             bootstrap,
@@ -114,16 +122,18 @@ impl Network {
             documents: Arc::new(Mutex::new(documents)),
             directory: Mutex::new(running),
             on: Arc::new(AtomicBool::new(false)),
+            established,
+            _state: state,
             _tasks: tasks,
         })
     }
 
     /// Connections may be made; circuits and documents are asked for at once.
-    pub(crate) fn switch_on(&self) {
+    pub(crate) fn switch_on(&self, dormant: bool) {
         self.channels.reopen();
         self.manager.resume();
         self.on.store(true, Ordering::Relaxed);
-        self.documents().set_network(true);
+        self.documents().set_network(!dormant);
         self.predict();
     }
 
@@ -133,6 +143,12 @@ impl Network {
         self.documents().set_network(false);
         self.manager.close_all();
         self.channels.close_all();
+        self.established.send_replace(false);
+    }
+
+    /// Whether a circuit was built since the network was switched on.
+    pub(crate) fn is_established(&self) -> bool {
+        *self.established.borrow()
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -195,12 +211,11 @@ async fn drive_circuits(manager: Arc<CircMgr<RelayCircuits>>) {
     manager.run().await;
 }
 
-/// The data directory stays locked as long as this lives.
-async fn save_guards(manager: Arc<CircMgr<RelayCircuits>>, state: StateFile) {
-    let state = Arc::new(state);
+/// Holds on to the state file only while it writes: who drops a client may start another one at once.
+async fn save_guards(manager: Arc<CircMgr<RelayCircuits>>, state: Weak<StateFile>) {
     loop {
         let lines = manager.factory().guards_to_save().await;
-        let file = Arc::clone(&state);
+        let Some(file) = state.upgrade() else { return };
         let saved = tokio::task::spawn_blocking(move || file.save_guards(&lines)).await;
         if let Ok(Err(error)) = saved {
             warn!("Can't write the state file: {error}. Guards may be forgotten at the next start.");
@@ -209,8 +224,22 @@ async fn save_guards(manager: Arc<CircMgr<RelayCircuits>>, state: StateFile) {
     }
 }
 
-/// Says when the first circuit is there.
-async fn announce(manager: Arc<CircMgr<RelayCircuits>>, bootstrap: Arc<Bootstrap>) {
-    manager.first_circuit().await;
-    bootstrap.reached(Phase::Done);
+/// Says when the first circuit is there, each time the network is switched on.
+async fn announce(
+    manager: Arc<CircMgr<RelayCircuits>>,
+    bootstrap: Arc<Bootstrap>,
+    established: watch::Sender<bool>,
+    events: Arc<dyn EventSink>,
+) {
+    let mut switched_off = established.subscribe();
+    loop {
+        manager.first_circuit().await;
+        established.send_replace(true);
+        bootstrap.reached(Phase::Done);
+        debug!("Tor has successfully opened a circuit. Looks like client functionality is working.");
+        events.emit_with(StatusType::Client.kind(), || {
+            Status::new(StatusType::Client, Severity::Notice, "CIRCUIT_ESTABLISHED")
+        });
+        let _sender_is_here = switched_off.wait_for(|established| !established).await;
+    }
 }

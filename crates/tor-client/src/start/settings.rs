@@ -94,11 +94,11 @@ pub(crate) fn circuits(config: &Config) -> CircuitSettings {
     }
 }
 
-pub(crate) fn timing(config: &Config) -> Timing {
+pub(crate) fn timing(config: &Config, dormant: bool) -> Timing {
     Timing {
         dirtiness: config.circuits.max_dirtiness,
         socks_timeout: config.socks.timeout,
         stream_timeout: config.circuits.stream_timeout,
-        predict: !config.circuits.disable_predicted,
+        predict: !config.circuits.disable_predicted && !dormant,
     }
 }
