@@ -6,6 +6,8 @@
 mod bulk;
 mod control;
 mod events;
+mod hostile;
+mod nyx;
 mod python;
 mod refusals;
 mod sides;
@@ -21,11 +23,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 
 use crate::lab::client::Client;
 use crate::lab::{Lab, client_binary, web};
+use sides::Sides;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -60,8 +63,14 @@ impl Interop {
 /// What shows that the control port is C Tor's: each runs on C Tor, then on ours.
 #[derive(Debug, Subcommand)]
 enum Proof {
+    /// All of them.
+    All(Sides),
     /// What events tell, against what has happened.
     Events(events::Events),
+    /// Controllers that mean harm.
+    Hostile(hostile::Hostile),
+    /// nyx in a terminal: all five pages.
+    Nyx(nyx::Nyx),
     /// stem's own integration suite, in two columns.
     Stem(stem::Stem),
     /// The same commands to both; the replies are equal, line for line.
@@ -70,10 +79,46 @@ enum Proof {
 
 fn prove(proof: &Proof) -> Result<()> {
     match proof {
+        Proof::All(sides) => prove_all(sides),
         Proof::Events(options) => events::events(options),
+        Proof::Hostile(options) => hostile::hostile(options),
+        Proof::Nyx(options) => nyx::nyx(options),
         Proof::Stem(options) => stem::stem(options),
         Proof::Transcript(options) => transcript::transcript(options),
     }
+}
+
+/// A proof: the whole of it, or the short form.
+type Run = fn(Sides) -> Result<()>;
+
+/// One after the other on one network, all of them even if one fails.
+fn prove_all(sides: &Sides) -> Result<()> {
+    let lab = Lab::open(sides.dir.as_deref())?;
+    let sides = sides.on(&lab.network.dir);
+    // The last one kills a relay.
+    let proofs: [(&str, Run); 5] = [
+        ("transcript", transcript::with),
+        ("stem", stem::with),
+        ("nyx", nyx::with),
+        ("hostile", hostile::with),
+        ("events", events::with),
+    ];
+    let mut failed = Vec::new();
+    for (name, proof) in proofs {
+        let start = Instant::now();
+        println!("--- {name}");
+        let outcome = proof(sides.clone());
+        let seconds = start.elapsed().as_secs();
+        match outcome {
+            Ok(()) => println!("ok {name} [{seconds} s]"),
+            Err(error) => {
+                println!("FAILED {name}: {error:#} [{seconds} s]");
+                failed.push(name);
+            }
+        }
+    }
+    ensure!(failed.is_empty(), "not proved: {}", failed.join(", "));
+    Ok(())
 }
 
 /// Runs the suite; fails if a check fails.

@@ -2,6 +2,7 @@
 //! what the proofs judge is what was on the wire.
 
 use std::collections::VecDeque;
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
@@ -63,6 +64,20 @@ impl Controlled {
         // Where no authentication is asked for, any password will do.
         let reply = controller.ask("AUTHENTICATE \"pw\"")?;
         ensure!(reply == ["250 OK"], "AUTHENTICATE: {reply:?}");
+        Ok(controller)
+    }
+}
+
+impl Controlled {
+    /// [`Self::controller`], where only a cookie will do.
+    pub(super) fn controller_with_cookie(&self) -> Result<Controller> {
+        let mut controller = Controller::connect(self.control)?;
+        let reply = controller.ask("PROTOCOLINFO 1")?;
+        let line = reply.iter().find_map(|line| line.split_once("COOKIEFILE=\""));
+        let (path, _) = line.and_then(|(_, rest)| rest.split_once('"')).context("no COOKIEFILE")?;
+        let cookie: String = fs::read(path)?.iter().map(|byte| format!("{byte:02x}")).collect();
+        let reply = controller.ask(&format!("AUTHENTICATE {cookie}"))?;
+        ensure!(reply == ["250 OK"], "AUTHENTICATE by cookie: {reply:?}");
         Ok(controller)
     }
 }

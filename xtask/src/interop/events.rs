@@ -8,15 +8,19 @@
 //! |---|---|
 //! | STREAM_BW of one stream | what that connection of the application read and wrote |
 //! | sum of STREAM_BW | what the application read and wrote |
-//! | sum of DELIVERED_READ and DELIVERED_WRITTEN of CIRC_BW | the same, as cells' payload: names and replies come on top |
+//! | sum of DELIVERED_READ of CIRC_BW, of circuits that were not cut off | what the application read over them |
 //! | sum of BW | `GETINFO traffic/read` and `traffic/written` |
+//!
+//! C Tor passes with two exceptions. Its last STREAM_BW leaves out what it had yet to hand to the application when
+//! the exit closed the stream (a twentieth, here), so that of C Tor only an upper bound of that is asked. And with
+//! conflux its DELIVERED_READ counts for one leg what came over the other, so that conflux is off for both.
 
 mod checker;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +30,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use super::control::{Controlled, Controller, until};
+use super::control::{Controlled, Controller, Message, until};
 use super::sides::{Side, Sides};
 use crate::lab::socks::{Reply, Socks, Target};
 use crate::lab::{Lab, web};
@@ -48,8 +52,10 @@ pub(crate) struct Events {
     spare_relays: bool,
 }
 
-pub(super) fn smoke(sides: Sides) -> Result<()> {
-    events(&Events { sides, downloads: 40, keep: None, spare_relays: false })
+/// The whole of it, or the short form.
+pub(super) fn with(sides: Sides) -> Result<()> {
+    let downloads = if sides.smoke { 40 } else { 100 };
+    events(&Events { sides, downloads, keep: None, spare_relays: false })
 }
 
 /// Runs it with each client; fails if a checker finds fault.
@@ -100,22 +106,26 @@ fn run(lab: &Lab, side: &Side, options: &Events) -> Result<Vec<String>> {
     })?;
     // The last of the second's events.
     thread::sleep(Duration::from_millis(2500));
-    let lines = record.lines();
-    let circuits = asking.info("circuit-status")?;
-    if let Some(dir) = &options.keep {
-        fs::create_dir_all(dir)?;
-        fs::write(dir.join(format!("{}.txt", side.name.replace(' ', "-"))), lines.join("\n"))?;
-    }
+    // A circuit may be on its way between the list and the event about it: then the next answer tells.
     let mut checker = Checker::default();
-    for line in &lines {
-        checker.event(line);
+    let mut seen = 0;
+    for attempt in 0..5 {
+        let (events, circuits) = record.status()?;
+        for line in events.get(seen..).unwrap_or_default() {
+            checker.event(line);
+        }
+        seen = events.len();
+        if let Some(dir) = &options.keep {
+            fs::create_dir_all(dir)?;
+            fs::write(dir.join(format!("{}.txt", side.name.replace(' ', "-"))), events.join("\n"))?;
+        }
+        let odd = checker.unlike(&circuits);
+        if odd.is_empty() || attempt == 4 {
+            checker.faults.extend(odd);
+            break;
+        }
+        thread::sleep(Duration::from_millis(300));
     }
-    // What has happened between the two: events that came before the answer are in the record by now.
-    thread::sleep(Duration::from_millis(200));
-    for line in record.lines().get(lines.len()..).unwrap_or_default() {
-        checker.event(line);
-    }
-    checker.finish(&circuits);
     let totals = Moved {
         read: asking.info("traffic/read")?.parse()?,
         written: asking.info("traffic/written")?.parse()?,
@@ -208,9 +218,10 @@ fn kill_a_relay(network: &Network, asking: &mut Controller) -> Result<()> {
     Ok(())
 }
 
-/// The events of a client as they come, in a thread.
+/// The events of a client as they come, and the answers to what is asked meanwhile on the same connection.
 struct Record {
-    lines: Arc<Mutex<Vec<String>>>,
+    messages: Arc<Mutex<Vec<Message>>>,
+    output: TcpStream,
     is_over: Arc<AtomicBool>,
 }
 
@@ -220,25 +231,44 @@ impl Record {
         let reply =
             controller.ask("SETEVENTS CIRC CIRC_MINOR STREAM STREAM_BW CIRC_BW BW ORCONN SIGNAL ADDRMAP")?;
         ensure!(reply == ["250 OK"], "SETEVENTS: {reply:?}");
-        let (lines, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (sink, stop) = (Arc::clone(&lines), Arc::clone(&is_over));
+        let (messages, is_over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (sink, stop, output) = (Arc::clone(&messages), Arc::clone(&is_over), controller.writer()?);
         thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 match controller.event(Duration::from_millis(200)) {
-                    Ok(Some(event)) => {
-                        let line = event.first().map(|line| line.get(4..).unwrap_or_default().to_owned());
-                        sink.lock().unwrap_or_else(PoisonError::into_inner).extend(line);
-                    }
+                    Ok(Some(message)) => sink.lock().unwrap_or_else(PoisonError::into_inner).push(message),
                     Ok(None) => {}
                     Err(_) => break,
                 }
             }
         });
-        Ok(Self { lines, is_over })
+        Ok(Self { messages, output, is_over })
     }
 
-    fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The events up to an answer to `GETINFO circuit-status`, without `650 `, and that answer's lines.
+    fn status(&self) -> Result<(Vec<String>, Vec<String>)> {
+        let is_event = |message: &Message| message.first().is_some_and(|line| line.starts_with("650"));
+        let lock = || self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = || lock().iter().filter(|message| !is_event(message)).count();
+        let before = answers();
+        (&self.output).write_all(b"GETINFO circuit-status\r\n")?;
+        until(Duration::from_secs(10), "an answer among events", || Ok(answers() > before))?;
+        let (mut events, mut answer) = (Vec::new(), Vec::new());
+        let mut left = before + 1;
+        for message in lock().iter() {
+            if is_event(message) {
+                events.extend(message.first().and_then(|line| line.get(4..)).map(str::to_owned));
+                continue;
+            }
+            left -= 1;
+            if left == 0 {
+                answer.clone_from(message);
+                break;
+            }
+        }
+        // One circuit stands in the first line, several in lines of their own.
+        let strip = |line: &String| line.strip_prefix("250-circuit-status=").unwrap_or(line).to_owned();
+        Ok((events, answer.iter().map(strip).collect()))
     }
 }
 
@@ -250,12 +280,14 @@ impl Drop for Record {
 
 /// Compares what events say with what the application did; returns what does not fit.
 fn judge(side: &Side, mut checker: Checker, downloads: &[Download], totals: Moved) -> Vec<String> {
+    checker.finish();
     let mut faults = std::mem::take(&mut checker.faults);
     let mut by_source = BTreeMap::new();
     for (id, stream) in checker.streams.iter().filter(|(_, stream)| stream.is_an_applications()) {
         by_source.insert(stream.source.as_str(), (id, stream));
     }
     let (mut application, mut told) = (Moved::default(), Moved::default());
+    let mut carried: BTreeMap<&str, Moved> = BTreeMap::new();
     for download in downloads {
         application.add(download.moved);
         let Some((id, stream)) = by_source.get(download.source.as_str()) else {
@@ -263,12 +295,13 @@ fn judge(side: &Side, mut checker: Checker, downloads: &[Download], totals: Move
             continue;
         };
         told.add(stream.moved);
-        if download.is_complete && !stream.has_succeeded {
+        carried.entry(stream.carrier.as_str()).or_default().add(download.moved);
+        if download.is_complete && stream.carrier.is_empty() {
             faults.push(format!("stream {id} carried a download and never was SUCCEEDED"));
         }
         // The proxy's own words, some twenty bytes, are the application's, too.
         let slack = if download.is_complete { HANDSHAKE } else { 70_000 };
-        if !is_near(stream.moved.read, download.moved.read, slack) {
+        if side.is_ours() && !is_near(stream.moved.read, download.moved.read, slack) {
             let (by_event, read) = (stream.moved.read, download.moved.read);
             faults
                 .push(format!("stream {id}: {by_event} bytes read by STREAM_BW, {read} by the application"));
@@ -280,9 +313,14 @@ fn judge(side: &Side, mut checker: Checker, downloads: &[Download], totals: Move
             ));
         }
     }
-    let mut delivered = Moved::default();
-    for circuit in checker.circuits.values() {
-        delivered.add(circuit.delivered);
+    // What a circuit moved in its last second is told a second later: not of one that was cut off.
+    let (mut delivered, mut on_circuits) = (Moved::default(), Moved::default());
+    for (id, moved) in carried {
+        let circuit = checker.circuits.get(id);
+        if let Some(circuit) = circuit.filter(|circuit| matches!(circuit.reason.as_str(), "" | "FINISHED")) {
+            delivered.add(circuit.delivered);
+            on_circuits.add(moved);
+        }
     }
     let mut compare = |what: &str, told: u64, truth: u64, slack: u64| {
         println!("{:<6} {what:<34} {told:>12} of {truth:>12}", side.name);
@@ -291,11 +329,11 @@ fn judge(side: &Side, mut checker: Checker, downloads: &[Download], totals: Move
         }
     };
     let streams = u64::try_from(downloads.len()).unwrap_or_default();
-    compare("read, by STREAM_BW", told.read, application.read, streams * HANDSHAKE);
+    // C Tor does not tell what it still had in hand when the exit closed the stream.
+    let slack = streams * if side.is_ours() { HANDSHAKE } else { UNTOLD };
+    compare("read, by STREAM_BW", told.read, application.read, slack);
     compare("written, by STREAM_BW", told.written, application.written, streams * HANDSHAKE);
-    // Directory documents come over circuits as well; how much they are is not the application's to know.
-    let directory = DIRECTORY;
-    compare("read, by CIRC_BW DELIVERED_READ", delivered.read, application.read, directory);
+    compare("read, by CIRC_BW DELIVERED_READ", delivered.read, on_circuits.read, streams * HANDSHAKE);
     compare("read, by BW", checker.total.read, totals.read, 20_000);
     compare("written, by BW", checker.total.written, totals.written, 20_000);
     let complete = downloads.iter().filter(|download| download.is_complete).count();
@@ -322,5 +360,5 @@ fn is_near(told: u64, truth: u64, slack: u64) -> bool {
 
 /// More than a SOCKS greeting and request.
 const HANDSHAKE: u64 = 64;
-/// More than the documents of this network.
-const DIRECTORY: u64 = 200_000;
+/// More than C Tor holds back of one stream.
+const UNTOLD: u64 = 70_000;

@@ -1,6 +1,6 @@
 //! The two clients that the proofs of the control port compare: C Tor, the measure, and ours.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -47,9 +47,9 @@ impl Side {
 }
 
 impl Sides {
-    /// What CI runs.
-    pub(super) fn smoke(client: Option<PathBuf>, dir: Option<PathBuf>) -> Self {
-        Self { side: Which::Both, client, dir, smoke: true }
+    /// The same on a network that runs.
+    pub(super) fn on(&self, dir: &Path) -> Self {
+        Self { dir: Some(dir.to_owned()), ..self.clone() }
     }
 
     /// The clients that are wanted, C Tor first.

@@ -41,9 +41,10 @@ const EXCUSED: &[(&str, &str)] = &[
     ("hidden_service", "onion services are not built yet: 551"),
 ];
 
-/// What CI runs: one kind of connection.
-pub(super) fn smoke(sides: Sides) -> Result<()> {
-    stem(&Stem { sides, kind: vec!["RUN_COOKIE".to_owned()], test: Vec::new() })
+/// Over one kind of connection, if it is to be short.
+pub(super) fn with(sides: Sides) -> Result<()> {
+    let kind = if sides.smoke { vec!["RUN_COOKIE".to_owned()] } else { Vec::new() };
+    stem(&Stem { sides, kind, test: Vec::new() })
 }
 
 /// Prints the two columns; fails if C Tor passes what we do not and have no excuse for.

@@ -32,7 +32,8 @@ pub(crate) struct Transcript {
     keep: Option<PathBuf>,
 }
 
-pub(super) fn smoke(sides: Sides) -> Result<()> {
+/// The whole of it, or the short form.
+pub(super) fn with(sides: Sides) -> Result<()> {
     transcript(&Transcript { sides, check: false, keep: None })
 }
 

@@ -120,6 +120,11 @@ impl Client {
         Ok(Duration::from_millis(ticks * 1000 / clock_ticks_per_second()))
     }
 
+    /// The process's number, for `/proc`.
+    pub(crate) fn pid(&self) -> i32 {
+        self.process.number()
+    }
+
     /// The most memory that was resident at once, in KiB.
     pub(crate) fn peak_memory(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.number()))?;

@@ -36,6 +36,8 @@ pub(super) struct Circuit {
     path: Vec<String>,
     created: String,
     pub(super) purpose: String,
+    /// The REASON of its end; empty while it lasts.
+    pub(super) reason: String,
     pub(super) delivered: Moved,
 }
 
@@ -46,7 +48,8 @@ pub(super) struct Stream {
     /// `SOURCE_ADDR` of its NEW event: which of the application's connections this is.
     pub(super) source: String,
     purpose: String,
-    pub(super) has_succeeded: bool,
+    /// On which circuit it was SUCCEEDED; empty before.
+    pub(super) carrier: String,
     /// What the application read and wrote.
     pub(super) moved: Moved,
 }
@@ -120,6 +123,7 @@ impl Checker {
             _ => false,
         };
         circuit.path = path;
+        reason.unwrap_or_default().clone_into(&mut circuit.reason);
         circuit.purpose = purpose.to_owned();
         let same_time = circuit.created.is_empty() || circuit.created == created;
         created.clone_into(&mut circuit.created);
@@ -176,7 +180,9 @@ impl Checker {
             (before, "CLOSED") => !before.is_empty() && before != "CLOSED",
             _ => false,
         };
-        stream.has_succeeded |= *status == "SUCCEEDED";
+        if *status == "SUCCEEDED" {
+            (*circuit).clone_into(&mut stream.carrier);
+        }
         if is_new {
             keyword(rest, "SOURCE_ADDR").unwrap_or_default().clone_into(&mut stream.source);
             keyword(rest, "PURPOSE").unwrap_or_default().clone_into(&mut stream.purpose);
@@ -199,7 +205,7 @@ impl Checker {
     }
 
     fn circ_bw(&mut self, words: &[&str]) -> Result<(), String> {
-        let value = |key: &str| keyword(words, key).ok_or(format!("no {key}"));
+        let value = |key: &str| keyword(words, key).ok_or_else(|| format!("no {key}"));
         let moved =
             Moved { read: number(value("DELIVERED_READ")?)?, written: number(value("DELIVERED_WRITTEN")?)? };
         let all = Moved { read: number(value("READ")?)?, written: number(value("WRITTEN")?)? };
@@ -221,30 +227,37 @@ impl Checker {
         Ok(())
     }
 
-    /// What does not fit the end: every stream is over, and the circuits that are open are those that the client
-    /// itself lists.
-    pub(super) fn finish(&mut self, circuit_status: &str) {
-        for (id, stream) in &self.streams {
-            if stream.status != "CLOSED" && stream.is_an_applications() {
-                self.faults.push(format!("stream {id} ended as {}", stream.status));
-            }
-        }
+    /// How the circuits that are open by events and those that the client itself lists differ.
+    pub(super) fn unlike(&self, circuit_status: &[String]) -> Vec<String> {
         let mut listed: BTreeMap<&str, &str> = BTreeMap::new();
-        for line in circuit_status.lines() {
-            if let Some((id, rest)) = line.split_once(' ') {
-                listed.insert(id, rest.split(' ').next().unwrap_or_default());
+        for line in circuit_status {
+            let mut words = line.split(' ');
+            if let (Some(id), Some(status)) = (words.next(), words.next())
+                && STATUSES.contains(&status)
+            {
+                listed.insert(id, status);
             }
         }
+        let mut odd = Vec::new();
         for (id, circuit) in self.circuits.iter().filter(|(_, circuit)| !circuit.is_over()) {
             if listed.get(id.as_str()).is_none_or(|status| *status != circuit.status) {
                 let said = listed.get(id.as_str()).unwrap_or(&"nothing");
-                self.faults.push(format!("circuit {id} is {} by events, {said} by GETINFO", circuit.status));
+                odd.push(format!("circuit {id} is {} by events, {said} by GETINFO", circuit.status));
             }
         }
         for id in listed.keys() {
             if self.circuits.get(*id).is_none_or(Circuit::is_over) {
-                self.faults
-                    .push(format!("circuit {id} is listed by GETINFO and over, or unknown, by events"));
+                odd.push(format!("circuit {id} is listed by GETINFO and over, or unknown, by events"));
+            }
+        }
+        odd
+    }
+
+    /// Every stream of an application has to be over now.
+    pub(super) fn finish(&mut self) {
+        for (id, stream) in &self.streams {
+            if stream.status != "CLOSED" && stream.is_an_applications() {
+                self.faults.push(format!("stream {id} ended as {}", stream.status));
             }
         }
     }
@@ -291,6 +304,9 @@ fn relay(name: &str) -> Result<String, String> {
         Err(format!("{name:?} names no relay"))
     }
 }
+
+/// What a circuit can be.
+const STATUSES: [&str; 6] = ["LAUNCHED", "BUILT", "GUARD_WAIT", "EXTENDED", "FAILED", "CLOSED"];
 
 #[cfg(test)]
 mod tests {
