@@ -40,31 +40,18 @@ fn format(c: &mut Criterion) {
     let hops = ["5A", "7F", "C3"].map(|byte| byte.repeat(20));
     let id = "FC".repeat(16);
     let mut plain = Vec::with_capacity(512);
+    let [status, auth1, auth2, exit1, capacity, uptime, purpose] =
+        ["BUILT", "auth1", "auth2", "exit1", "NEED_CAPACITY", "NEED_UPTIME", "CONFLUX_LINKED"];
+    let [first, second, third] = &hops;
     let mut write = || {
         plain.clear();
+        let (number, [year, month, day, hour, minute, second_of], micros) =
+            black_box((42_u64, [2026, 11, 22, 12, 55, 1], 33_570));
         write!(
             plain,
-            "650 CIRC {} {} ${}~{},${}~{},${}~{} BUILD_FLAGS={},{} PURPOSE={} \
-             TIME_CREATED={:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06} CONFLUX_ID={}\r\n",
-            black_box(42_u64),
-            "BUILT",
-            hops[0],
-            "auth1",
-            hops[1],
-            "auth2",
-            hops[2],
-            "exit1",
-            "NEED_CAPACITY",
-            "NEED_UPTIME",
-            "CONFLUX_LINKED",
-            2026,
-            11,
-            22,
-            12,
-            55,
-            1,
-            33570,
-            id
+            "650 CIRC {number} {status} ${first}~{auth1},${second}~{auth2},${third}~{exit1} \
+             BUILD_FLAGS={capacity},{uptime} PURPOSE={purpose} TIME_CREATED={year:04}-{month:02}-{day:02}T\
+             {hour:02}:{minute:02}:{second_of:02}.{micros:06} CONFLUX_ID={id}\r\n"
         )
         .map(|()| plain.len())
     };

@@ -91,6 +91,11 @@ macro_rules! events {
             pub fn write(&self, out: &mut Vec<u8>) {
                 match self { $(Self::$event(event) => event.put(out),)* }
             }
+
+            /// The fields alone, for JSON.
+            pub(crate) fn fields(&self) -> serde_json::Result<serde_json::Value> {
+                match self { $(Self::$event(event) => serde_json::to_value(event),)* }
+            }
         }
 
         $(impl From<$event> for Event {

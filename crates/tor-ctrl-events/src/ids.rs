@@ -2,6 +2,7 @@
 
 use std::{fmt, net::SocketAddr};
 
+use serde::{Serialize, Serializer};
 use tor_id::RsaId;
 
 use crate::text::{Text, put_hex_upper, put_u64, put_word};
@@ -9,7 +10,7 @@ use crate::text::{Text, put_hex_upper, put_u64, put_word};
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         pub struct $name(pub u64);
 
         impl fmt::Display for $name {
@@ -90,6 +91,13 @@ impl From<RsaId> for LongName {
     }
 }
 
+/// As its text.
+impl Serialize for LongName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_text())
+    }
+}
+
 impl fmt::Display for LongName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.to_text())
@@ -132,6 +140,13 @@ impl Text for Endpoint {
         put_word(out, &self.host);
         out.push(b':');
         put_u64(out, self.port.into());
+    }
+}
+
+/// As its text.
+impl Serialize for Endpoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_text())
     }
 }
 

@@ -32,6 +32,9 @@
 //! [`Dispatcher`] is the sink of a client with a control port. Each connection holds a [`Subscriber`]: `set` the types,
 //! then `poll_next` one event at a time, or `take` many; each is whole lines, to be written between replies.
 //!
+//! Beyond C Tor, for those who ask: [`Dispatcher::keep_history`] and [`Subscriber::replay`], [`Filter`]s, [`RateLimit`]s,
+//! [`Event::to_json_line`] and the [`JsonLog`].
+//!
 //! Left out on purpose: framing of a control connection's bytes and everything that isn't an event (`tor-ctrl`), and what
 //! makes events happen (the drivers).
 
@@ -39,6 +42,8 @@ mod dispatch;
 mod event;
 mod filter;
 mod ids;
+mod json;
+mod json_log;
 mod kind;
 mod sink;
 mod text;
@@ -56,5 +61,6 @@ pub use event::{
 };
 pub use filter::Filter;
 pub use ids::{CircuitId, ConnId, Endpoint, LongName, StreamId};
+pub use json_log::{JsonLog, Rotation};
 pub use kind::{EventKind, EventKinds};
 pub use sink::{EventSink, NoEvents};

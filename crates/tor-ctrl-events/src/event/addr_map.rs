@@ -2,23 +2,26 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
+
 use super::Form;
 use crate::{
-    ParseError, StreamId,
+    ParseError, StreamId, json,
     text::{Raw, parse_time, put, put_pair, put_time, put_u64, put_word, unquote},
 };
 
 /// When a mapping ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Expiry {
     /// The time, in whole seconds. `EXPIRES` says it in UTC.
+    #[serde(serialize_with = "json::whole_time")]
     pub at: SystemTime,
     /// Seconds by which the local clock is ahead of UTC: C Tor says the time in local time first.
     pub utc_offset: i32,
 }
 
 /// An address became another, or can't be found.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct AddrMap {
     /// The name or address that was asked for.
     pub from: String,

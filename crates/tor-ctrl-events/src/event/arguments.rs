@@ -1,12 +1,14 @@
 //! `KEY=value` arguments that events carry as they come: the status events' and the pluggable transports'.
 
+use serde::Serialize;
+
 use crate::{
     ParseError,
     text::{Args, Text, put_quoted, put_word},
 };
 
 /// One `KEY=value` or `KEY="value"`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Argument {
     /// The key.
     pub key: String,

@@ -2,15 +2,17 @@
 
 use std::time::SystemTime;
 
+use serde::Serialize;
+
 use super::Form;
 use crate::{
-    CircuitId, ConnId, ParseError, StreamId,
+    CircuitId, ConnId, ParseError, StreamId, json,
     text::{Pair, Raw, parse_time, put, put_number, put_pair, put_time_usec, put_u64, put_word},
     words::words,
 };
 
 /// What the client moved in the last second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Bw {
     /// Bytes read from the network.
     pub read: u64,
@@ -34,7 +36,7 @@ impl Form for Bw {
 }
 
 /// What a stream moved since the last such event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct StreamBw {
     /// Which.
     pub id: StreamId,
@@ -43,6 +45,7 @@ pub struct StreamBw {
     /// Bytes that the application read: from the network.
     pub read: u64,
     /// When, to the microsecond.
+    #[serde(serialize_with = "json::time")]
     pub time: Option<SystemTime>,
 }
 
@@ -71,7 +74,7 @@ impl Form for StreamBw {
 }
 
 /// The congestion control of a circuit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Congestion {
     /// `SS`: in slow start.
     pub slow_start: bool,
@@ -85,7 +88,7 @@ pub struct Congestion {
 
 /// What a circuit moved since the last such event: whole cells in `read` and `written`, parted into what streams got and
 /// sent (`delivered`) and the rest of those cells (`overhead`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct CircBw {
     /// Which.
     pub id: CircuitId,
@@ -94,6 +97,7 @@ pub struct CircBw {
     /// `WRITTEN`: bytes of cells to the network.
     pub written: u64,
     /// `TIME`, to the microsecond.
+    #[serde(serialize_with = "json::time")]
     pub time: Option<SystemTime>,
     /// `DELIVERED_READ`: payload of valid relay messages that came.
     pub delivered_read: u64,
@@ -183,7 +187,7 @@ words! {
 }
 
 /// What a connection moved since the last such event. Only if `TestingEnableConnBwEvent` is set.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct ConnBw {
     /// `ID`.
     pub id: ConnId,

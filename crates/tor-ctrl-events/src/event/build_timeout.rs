@@ -1,5 +1,7 @@
 //! BUILDTIMEOUT_SET: how long a circuit may take from now on.
 
+use serde::Serialize;
+
 use super::Form;
 use crate::{
     ParseError,
@@ -24,7 +26,7 @@ words! {
 }
 
 /// A new circuit build timeout.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct BuildTimeoutSet {
     /// Why.
     pub change: BuildTimeoutChange,

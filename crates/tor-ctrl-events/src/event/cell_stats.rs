@@ -1,5 +1,7 @@
 //! CELL_STATS: cells of a circuit in the last second. Only if `TestingEnableCellStatsEvent` is set.
 
+use serde::Serialize;
+
 use super::Form;
 use crate::{
     CircuitId, ParseError,
@@ -10,7 +12,7 @@ use crate::{
 pub type ByCellType = Vec<(String, u64)>;
 
 /// One direction of a circuit's queue.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct CellQueue {
     /// `…Queue`: the circuit's id on the connection.
     pub queue: u64,
@@ -25,7 +27,7 @@ pub struct CellQueue {
 }
 
 /// What passed a circuit's queues.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct CellStats {
     /// `ID`, if the circuit begins here.
     pub id: Option<CircuitId>,

@@ -2,9 +2,11 @@
 
 use std::time::SystemTime;
 
+use serde::Serialize;
+
 use super::Form;
 use crate::{
-    CircuitId, LongName, ParseError,
+    CircuitId, LongName, ParseError, json,
     text::{
         Args, Pair, Raw, Text, parse_time, put, put_hex_upper, put_list, put_pair, put_quoted, put_time_usec,
         put_u64, put_word,
@@ -136,7 +138,7 @@ words! {
 }
 
 /// What a circuit was asked to be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct BuildFlags {
     /// `ONEHOP_TUNNEL`: one hop, for directory requests.
     pub onehop_tunnel: bool,
@@ -176,7 +178,7 @@ impl BuildFlags {
 }
 
 /// What there is to say of a circuit: the words that CIRC, CIRC_MINOR and `GETINFO circuit-status` have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct CircInfo {
     /// The hops that are there, nearest first.
     pub path: Vec<LongName>,
@@ -189,14 +191,18 @@ pub struct CircInfo {
     /// `REND_QUERY`: the onion address without `.onion`.
     pub rend_query: Option<String>,
     /// `TIME_CREATED`, to the microsecond: when it was launched, or taken over.
+    #[serde(serialize_with = "json::time")]
     pub time_created: Option<SystemTime>,
     /// `SOCKS_USERNAME` of the stream that it was built for; empty ones aren't told.
+    #[serde(serialize_with = "json::credential")]
     pub socks_username: Option<Vec<u8>>,
     /// `SOCKS_PASSWORD` of the stream that it was built for; empty ones aren't told.
+    #[serde(serialize_with = "json::credential")]
     pub socks_password: Option<Vec<u8>>,
     /// `HS_POW`: the effort of the proof of work, version 1; zero isn't told.
     pub hs_pow: Option<u32>,
     /// `CONFLUX_ID`: the first half of the set's nonce. The whole of it is a secret.
+    #[serde(serialize_with = "json::conflux_id")]
     pub conflux_id: Option<[u8; 16]>,
     /// `CONFLUX_RTT` of a linked leg; zero isn't told.
     pub conflux_rtt: Option<u64>,
@@ -299,7 +305,7 @@ fn parse_conflux_id(text: &str) -> Result<[u8; 16], ParseError> {
 }
 
 /// A circuit changed its status.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Circ {
     /// Which.
     pub id: CircuitId,
@@ -384,7 +390,7 @@ words! {
 }
 
 /// A circuit changed in a small way: [`CircInfo`] says how it is now, the other fields how it was.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct CircMinor {
     /// Which.
     pub id: CircuitId,
@@ -397,6 +403,7 @@ pub struct CircMinor {
     /// `OLD_HS_STATE`, if it had one.
     pub old_hs_state: Option<HsState>,
     /// `OLD_TIME_CREATED`, if it was taken over.
+    #[serde(serialize_with = "json::time")]
     pub old_time_created: Option<SystemTime>,
 }
 

@@ -2,19 +2,22 @@
 
 use std::time::SystemTime;
 
+use serde::Serialize;
+
 use super::{
     Form,
     cell_stats::{parse_counts, put_count},
 };
 use crate::{
-    ParseError,
+    ParseError, json,
     text::{Raw, put, put_list, put_pair, put_time},
 };
 
 /// A bridge's users, by country and IP version.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct ClientsSeen {
     /// `TimeStarted`: since when they were counted, in whole seconds.
+    #[serde(serialize_with = "json::whole_time")]
     pub time_started: SystemTime,
     /// `CountrySummary`: `us=16`; counts are rounded up to eights.
     pub countries: Vec<(String, u64)>,

@@ -1,5 +1,7 @@
 //! SIGNAL, CONF_CHANGED, NETWORK_LIVENESS: what was done to the client, and whether the network works.
 
+use serde::Serialize;
+
 use super::Form;
 use crate::{
     ParseError,
@@ -34,7 +36,7 @@ words! {
 }
 
 /// A signal was acted on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Signal {
     /// Which.
     pub signal: SignalName,
@@ -53,7 +55,7 @@ impl Form for Signal {
 }
 
 /// One option's new value.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct ConfChange {
     /// The option.
     pub key: String,
@@ -62,7 +64,7 @@ pub struct ConfChange {
 }
 
 /// Options changed. An option with several values has a line for each.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct ConfChanged {
     /// The changes.
     pub changes: Vec<ConfChange>,
@@ -94,7 +96,7 @@ impl Form for ConfChanged {
 }
 
 /// Whether the network works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct NetworkLiveness {
     /// `UP` or `DOWN`.
     pub up: bool,

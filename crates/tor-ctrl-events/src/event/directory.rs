@@ -1,5 +1,7 @@
 //! NS, NEWCONSENSUS, NEWDESC, DESCCHANGED: new directory documents.
 
+use serde::Serialize;
+
 use super::Form;
 use crate::{
     LongName, ParseError,
@@ -7,28 +9,28 @@ use crate::{
 };
 
 /// Relays whose entry in the consensus changed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Ns {
     /// Their entries, as `GETINFO ns/id/…` answers, one after the other: lines that end with `\n`.
     pub entries: String,
 }
 
 /// A new consensus.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct NewConsensus {
     /// The entries of all relays, as `GETINFO ns/all` answers: lines that end with `\n`.
     pub entries: String,
 }
 
 /// New router descriptors (never microdescriptors).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct NewDesc {
     /// The relays.
     pub relays: Vec<LongName>,
 }
 
 /// Our own descriptor changed. A client has none, and never says so.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct DescChanged;
 
 impl Form for Ns {

@@ -1,5 +1,7 @@
 //! GUARD: an entry guard changed.
 
+use serde::Serialize;
+
 use super::Form;
 use crate::{
     LongName, ParseError,
@@ -30,7 +32,7 @@ words! {
 }
 
 /// An entry guard, or one of the second layer, changed. (Its type, `ENTRY`, is the only one that there is.)
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Guard {
     /// The relay.
     pub relay: LongName,

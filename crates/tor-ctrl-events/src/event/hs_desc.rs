@@ -1,5 +1,7 @@
 //! HS_DESC and HS_DESC_CONTENT: onion services' descriptors.
 
+use serde::Serialize;
+
 use super::Form;
 use crate::{
     LongName, ParseError,
@@ -62,7 +64,7 @@ words! {
 const UNKNOWN: &str = "UNKNOWN";
 
 /// An onion service's descriptor is asked for, came, was uploaded …
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct HsDesc {
     /// What happened.
     pub action: HsDescAction,
@@ -125,7 +127,7 @@ impl Form for HsDesc {
 }
 
 /// A descriptor that came, or that didn't.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct HsDescContent {
     /// The service's address without `.onion`; none is `UNKNOWN`.
     pub address: Option<String>,

@@ -1,5 +1,7 @@
 //! DEBUG, INFO, NOTICE, WARN, ERR: lines of the log.
 
+use serde::Serialize;
+
 use super::Form;
 use crate::{
     EventKind, ParseError,
@@ -40,7 +42,7 @@ impl LogLevel {
 ///
 /// The specification has a form for messages of several lines; C Tor never uses it: it turns line ends into blanks and
 /// cuts off those at the end, and so does this. Both forms parse.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Log {
     /// How much it matters.
     pub level: LogLevel,

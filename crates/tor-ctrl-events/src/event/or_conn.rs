@@ -1,5 +1,7 @@
 //! ORCONN, and the line of `GETINFO orconn-status`.
 
+use serde::Serialize;
+
 use super::Form;
 use crate::{
     ConnId, Endpoint, LongName, ParseError,
@@ -52,7 +54,8 @@ words! {
 }
 
 /// The other end of a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
 pub enum OrTarget {
     /// A relay whose identity is known.
     Relay(LongName),
@@ -76,7 +79,7 @@ impl Text for OrTarget {
 }
 
 /// A connection to a relay changed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct OrConn {
     /// With whom.
     pub target: OrTarget,

@@ -1,5 +1,7 @@
 //! STATUS_GENERAL, STATUS_CLIENT, STATUS_SERVER, and the line of `GETINFO status/bootstrap-phase`.
 
+use serde::Serialize;
+
 use super::{
     Form,
     arguments::{Argument, put_arguments},
@@ -57,7 +59,7 @@ impl StatusType {
 /// assert_eq!(status.line(), "NOTICE BOOTSTRAP PROGRESS=5 TAG=conn SUMMARY=\"Connecting to a relay\"");
 /// assert_eq!(Event::from(status.clone()).to_text(), format!("650 STATUS_CLIENT {}\r\n", status.line()));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Status {
     /// Whom it concerns.
     pub status_type: StatusType,

@@ -1,8 +1,10 @@
 //! STREAM, and the line of `GETINFO stream-status`.
 
+use serde::Serialize;
+
 use super::{Form, circ::put_credential};
 use crate::{
-    CircuitId, Endpoint, ParseError, StreamId,
+    CircuitId, Endpoint, ParseError, StreamId, json,
     text::{Args, Raw, Text, put, put_i64, put_list, put_number, put_pair, put_u64, put_word},
     words::words,
 };
@@ -137,7 +139,7 @@ words! {
 }
 
 /// In what two streams must be equal to share a circuit: the isolation of the port by which a stream came.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct IsoFields {
     /// `DESTPORT`.
     pub dest_port: bool,
@@ -189,11 +191,13 @@ impl IsoFields {
 }
 
 /// Who asked for a stream, as far as isolation cares.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct StreamClient {
     /// `SOCKS_USERNAME`; empty ones aren't told.
+    #[serde(serialize_with = "json::credential")]
     pub socks_username: Option<Vec<u8>>,
     /// `SOCKS_PASSWORD`; empty ones aren't told.
+    #[serde(serialize_with = "json::credential")]
     pub socks_password: Option<Vec<u8>>,
     /// `CLIENT_PROTOCOL`.
     pub protocol: ClientProtocol,
@@ -231,7 +235,7 @@ impl Text for StreamClient {
 }
 
 /// Something happened to a stream.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Stream {
     /// Which.
     pub id: StreamId,

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use serde::Serialize;
+
 use super::{
     Form,
     arguments::{Argument, put_arguments},
@@ -23,7 +25,7 @@ words! {
 }
 
 /// A pluggable transport listens.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct TransportLaunched {
     /// Which side it serves.
     pub mode: TransportMode,
@@ -57,14 +59,14 @@ impl Form for TransportLaunched {
 }
 
 /// What a pluggable transport logs: `PT=…` and what its LOG line said. [`Argument::if_needed`] quotes as C Tor does.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct PtLog {
     /// `PT`, `SEVERITY`, `MESSAGE`.
     pub arguments: Vec<Argument>,
 }
 
 /// A pluggable transport's status: `PT=…` and what its STATUS line said.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct PtStatus {
     /// `PT`, `TRANSPORT` and others.
     pub arguments: Vec<Argument>,
