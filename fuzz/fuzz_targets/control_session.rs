@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Instant};
 use tor_ctrl::{AuthConfig, Input, Output, Reply, Session};
 
 fn talk<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
-    let (mut session, now, mut sent) = (Session::new(Arc::new(AuthConfig::new("0")), [0; 32]), Instant::now(), vec![]);
+    let (mut session, now, mut sent) =
+        (Session::new(Arc::new(AuthConfig::new("0")), [0; 32]), Instant::now(), vec![]);
     for input in pieces.map(Input::Bytes).chain([Input::Closed]) {
         session.handle(now, input);
         while let Some(output) = session.poll_output() {

@@ -165,6 +165,12 @@ fn mask(bytes: Vec<u8>) -> String {
 }
 
 #[test]
+fn commands_show_no_arguments() {
+    let command = Command::parse(b"SETCONF Socks5ProxyPassword=hunter2").unwrap();
+    assert_eq!(format!("{command:?}"), "SETCONF");
+}
+
+#[test]
 fn what_c_tor_answers() {
     let (mut equal, mut left, mut different) = (0, 0, Vec::new());
     for exchange in transcript() {

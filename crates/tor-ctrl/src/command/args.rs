@@ -138,12 +138,6 @@ impl Args {
         self.value(key).is_some_and(<[u8]>::is_empty)
     }
 
-    /// Overwrites what may be secret.
-    pub(super) fn wipe(mut self) {
-        self.words.zeroize();
-        self.pairs.iter_mut().for_each(|pair| pair.value.zeroize());
-    }
-
     /// The words as text.
     pub(super) fn texts(&self) -> Vec<String> {
         self.words.iter().map(|word| text(word)).collect()
@@ -152,6 +146,15 @@ impl Args {
     /// A word as bytes; empty if it isn't there, which `min` says cannot be.
     pub(super) fn word(&self, index: usize) -> &[u8] {
         self.words.get(index).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Arguments may be passwords and keys.
+impl Drop for Args {
+    fn drop(&mut self) {
+        self.words.zeroize();
+        self.pairs.iter_mut().for_each(|pair| pair.value.zeroize());
+        self.data.zeroize();
     }
 }
 

@@ -35,12 +35,12 @@ pub(super) fn reset_conf(name: &[u8], body: &[u8]) -> Result<Parsed, Reply> {
 }
 
 fn assignments(name: &[u8], body: &[u8]) -> Result<Vec<Assignment>, Reply> {
-    let args = Args::parse(name, &Syntax::words(0, 0).pairs(Pairs::QuotedFlags), body)?;
+    let mut args = Args::parse(name, &Syntax::words(0, 0).pairs(Pairs::QuotedFlags), body)?;
     let assignment = |Pair { key, value }| {
         Some(Assignment { key: String::from_utf8(key).ok()?, value: String::from_utf8(value).ok()? })
     };
     // The configuration is text. To replace what isn't would set another value than was asked for.
-    let assignments: Option<_> = args.pairs.into_iter().map(assignment).collect();
+    let assignments: Option<_> = std::mem::take(&mut args.pairs).into_iter().map(assignment).collect();
     assignments.ok_or_else(|| Reply::line(513, "Unacceptable option value: not UTF-8 text"))
 }
 
@@ -50,8 +50,8 @@ pub(super) fn save_conf(name: &[u8], body: &[u8]) -> Result<Parsed, Reply> {
 }
 
 pub(super) fn load_conf(name: &[u8], body: &[u8]) -> Result<Parsed, Reply> {
-    let args = Args::parse(name, &Syntax::words(0, 0).data(), body)?;
-    match String::from_utf8(args.data) {
+    let mut args = Args::parse(name, &Syntax::words(0, 0).data(), body)?;
+    match String::from_utf8(std::mem::take(&mut args.data)) {
         Ok(text) => Ok(Parsed::Command(Command::LoadConf(text))),
         Err(_) => Err(Reply::line(552, "Invalid config file: not UTF-8 text")),
     }

@@ -187,7 +187,6 @@ pub(super) fn add(name: &[u8], body: &[u8]) -> Result<Parsed, Reply> {
         return Err(Reply::line(512, "Tor is in anonymous hidden service mode"));
     }
     service.key = OnionKey::parse(args.word(0))?;
-    args.wipe();
     Ok(Parsed::Command(Command::AddOnion(Box::new(service))))
 }
 
@@ -224,7 +223,6 @@ pub(super) fn auth_add(name: &[u8], body: &[u8]) -> Result<Parsed, Reply> {
             client_name = Some(text(&pair.value));
         }
     }
-    args.wipe();
     Ok(Parsed::Command(Command::OnionClientAuthAdd(Box::new(ClientAuth {
         address,
         key,

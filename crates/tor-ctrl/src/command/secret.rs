@@ -52,7 +52,6 @@ pub(super) fn authenticate(name: &[u8], body: &[u8]) -> Result<Parsed, Reply> {
     let args = Args::parse(name, &Syntax::words(0, 0).pairs(Pairs::Secrets), body)?;
     let bytes = if args.pairs.is_empty() { Ok(Vec::new()) } else { value(&args) };
     let quoted = args.quote;
-    args.wipe();
     match bytes {
         Ok(bytes) => Ok(Parsed::Authenticate(Ok(Secret { bytes: Zeroizing::new(bytes), quoted }))),
         Err(Bad::Count) => refuse(512, "Too many arguments to AUTHENTICATE."),

@@ -17,7 +17,10 @@ fn refusal(line: &str) -> String {
 
 /// What a command shows of itself is enough to compare it.
 fn shows(line: &str, expected: &str) {
-    assert_eq!(format!("{:?}", command(line)), expected, "{line}");
+    let command = command(line);
+    assert_eq!(format!("{command:?}"), expected, "{line}");
+    let name = line.split_whitespace().next().unwrap_or_default().trim_start_matches('+');
+    assert!(command.name().eq_ignore_ascii_case(name));
 }
 
 #[test]
