@@ -66,7 +66,11 @@ struct Shared {
     /// The types that somebody listens to, or of which history is kept.
     wanted: AtomicU64,
     state: Mutex<State>,
+    /// Those to tell when `wanted` changes.
+    on_change: Mutex<Vec<OnChange>>,
 }
+
+type OnChange = Arc<dyn Fn() + Send + Sync>;
 
 impl Dispatcher {
     /// One without subscribers.
@@ -82,9 +86,20 @@ impl Dispatcher {
     /// Keeps the last events of a type for [`Subscriber::replay`] and [`Self::history`], at most as many as given and at
     /// most 256 KiB; 0 keeps none, which is how it begins. Events of a type with a history are made even if nobody listens.
     pub fn keep_history(&self, kind: EventKind, events: usize) {
-        let mut state = self.shared.lock();
-        state.history.keep(kind, events);
-        self.shared.publish_wanted(&state);
+        self.shared.change(|state| state.history.keep(kind, events));
+    }
+
+    /// Has a function called each time that the types which [`EventSink::wants`] answers with yes have become others: for a
+    /// source of events, such as the log, that must know without asking each time. It is called on the thread that changed
+    /// them, without a lock; calls may overlap, so it should look anew at what is wanted.
+    pub fn on_interest_changed(&self, tell: impl Fn() + Send + Sync + 'static) {
+        let mut on_change = self.shared.on_change.lock().unwrap_or_else(PoisonError::into_inner);
+        on_change.push(Arc::new(tell));
+    }
+
+    /// The types that somebody wants, or of which history is kept.
+    pub fn wanted(&self) -> EventKinds {
+        self.shared.wanted()
     }
 
     /// The types of which history is kept, and how many events of each.
@@ -105,7 +120,7 @@ impl Dispatcher {
 
 impl EventSink for Dispatcher {
     fn wants(&self, kind: EventKind) -> bool {
-        EventKinds::from_bits(self.shared.wanted.load(Ordering::Relaxed)).contains(kind)
+        self.shared.wanted().contains(kind)
     }
 
     fn emit(&self, event: Event) {
@@ -121,8 +136,7 @@ impl EventSink for Dispatcher {
 
 impl fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wanted = EventKinds::from_bits(self.shared.wanted.load(Ordering::Relaxed));
-        f.debug_struct("Dispatcher").field("wanted", &wanted).finish_non_exhaustive()
+        f.debug_struct("Dispatcher").field("wanted", &self.wanted()).finish_non_exhaustive()
     }
 }
 
@@ -132,8 +146,22 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn publish_wanted(&self, state: &State) {
-        self.wanted.store(state.wanted().bits(), Ordering::Relaxed);
+    fn wanted(&self) -> EventKinds {
+        EventKinds::from_bits(self.wanted.load(Ordering::Relaxed))
+    }
+
+    /// Does something that may change what is wanted, and tells those who must know, once the lock is open again.
+    fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let done = act(&mut state);
+        let wanted = state.wanted().bits();
+        let before = self.wanted.swap(wanted, Ordering::Relaxed);
+        drop(state);
+        if before != wanted {
+            let tell = self.on_change.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            tell.iter().for_each(|tell| tell());
+        }
+        done
     }
 }
 

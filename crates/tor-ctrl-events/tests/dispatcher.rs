@@ -398,3 +398,26 @@ fn rate_limits_tell_what_they_withhold() {
     subscriber.unlimit(EventKind::Bw);
     assert_eq!(subscriber.limits(), []);
 }
+
+#[test]
+fn sources_are_told_when_interest_changes() {
+    let dispatcher = Dispatcher::new();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    {
+        let (dispatcher, seen) = (dispatcher.clone(), Arc::clone(&seen));
+        dispatcher.clone().on_interest_changed(move || {
+            // No lock is held: it may emit, and look.
+            dispatcher.emit(notice("changed"));
+            seen.lock().unwrap().push(dispatcher.wanted());
+        });
+    }
+    let (mut one, mut two) = (dispatcher.subscribe(), dispatcher.subscribe());
+    let bw = EventKinds::from(EventKind::Bw);
+    one.set(bw);
+    two.set(bw);
+    two.set(bw.with(EventKind::Notice));
+    drop(one);
+    drop(two);
+    dispatcher.keep_history(EventKind::Bw, 1);
+    assert_eq!(*seen.lock().unwrap(), [bw, bw.with(EventKind::Notice), EventKinds::NONE, bw]);
+}

@@ -37,9 +37,7 @@ impl Subscriber {
     /// Sets which types it wants, in place of those before. Events that were emitted before it wanted them don't come;
     /// those that wait and aren't wanted any more neither.
     pub fn set(&mut self, kinds: EventKinds) {
-        let mut state = self.shared.lock();
-        state.set_kinds(self.id, kinds, &mut self.place);
-        self.shared.publish_wanted(&state);
+        self.shared.change(|state| state.set_kinds(self.id, kinds, &mut self.place));
     }
 
     /// What it wants.
@@ -185,12 +183,7 @@ fn lost_notice(lost: &Lost) -> EventText {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        let after = {
-            let mut state = self.shared.lock();
-            let after = state.remove(self.id);
-            self.shared.publish_wanted(&state);
-            after
-        };
+        let after = self.shared.change(|state| state.remove(self.id));
         after.run();
     }
 }
