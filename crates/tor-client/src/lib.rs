@@ -45,6 +45,7 @@
 //! A tokio runtime must be running, with I/O and time. Everything works on a runtime of one thread, which is
 //! what the binary uses.
 
+pub mod control;
 pub mod log;
 mod start;
 mod stats;
@@ -72,6 +73,9 @@ pub use tor_net::{Answer, DataStream, Documents, Phase};
 /// How long circuits may take to say good-bye.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 const SHUTDOWN_LOOK: Duration = Duration::from_millis(20);
+
+/// The C Tor whose options, files and answers this client has.
+pub const C_TOR_VERSION: &str = "0.4.9.11";
 
 /// A running client. It stops when this is dropped.
 #[derive(Debug)]

@@ -129,16 +129,22 @@ impl DirServer {
 
     /// The authorities of the public network.
     pub fn default_authorities() -> Vec<Self> {
+        Self::default_authority_lines().filter_map(|line| Self::parse_authority(line).ok()).collect()
+    }
+
+    /// The authorities of the public network, as values of `DirAuthority` lines.
+    pub fn default_authority_lines() -> impl Iterator<Item = &'static str> {
         lines(include_str!("../data/authorities.txt"))
-            .filter_map(|line| Self::parse_authority(line).ok())
-            .collect()
+    }
+
+    /// The fallbacks of the public network, as values of `FallbackDir` lines.
+    pub fn default_fallback_lines() -> impl Iterator<Item = &'static str> {
+        lines(include_str!("../data/fallbacks.txt"))
     }
 
     /// The fallbacks of the public network.
     pub fn default_fallbacks() -> Vec<Self> {
-        lines(include_str!("../data/fallbacks.txt"))
-            .filter_map(|line| Self::parse_fallback(line).ok())
-            .collect()
+        Self::default_fallback_lines().filter_map(|line| Self::parse_fallback(line).ok()).collect()
     }
 
     /// Where it takes OR connections. An address or a port of zero is none.

@@ -75,8 +75,8 @@ impl<B: ControlBackend> ControlDoor<B> {
     pub async fn serve(self: Arc<Self>, listener: Listener) {
         loop {
             match listener.accept().await {
-                Ok(Accepted::Tcp(socket, _)) => self.admit(socket, false),
-                Ok(Accepted::Unix(socket)) => self.admit(socket, false),
+                Ok(Accepted::Tcp(socket, _)) => self.admit(socket),
+                Ok(Accepted::Unix(socket)) => self.admit(socket),
                 Err(error) => {
                     self.complain(&format!("Can't accept a control connection: {error}"));
                     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -85,9 +85,16 @@ impl<B: ControlBackend> ControlDoor<B> {
         }
     }
 
-    /// Serves the controller at the other end of `socket`; `trusted` if it need not say who it is
-    /// (`__OwningControllerFD`).
-    pub fn admit<S>(self: &Arc<Self>, socket: S, trusted: bool)
+    /// Serves the controller at the other end of `socket`, which need not say who it is (`__OwningControllerFD`).
+    pub fn admit_owner<S>(self: &Arc<Self>, socket: S) -> ControllerId
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        self.start(socket, true)
+    }
+
+    fn admit<S>(self: &Arc<Self>, socket: S)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -96,6 +103,13 @@ impl<B: ControlBackend> ControlDoor<B> {
             self.complain("There are too many control connections; refusing others.");
             return;
         }
+        self.start(socket, false);
+    }
+
+    fn start<S>(self: &Arc<Self>, socket: S, trusted: bool) -> ControllerId
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let door = Arc::clone(self);
         let id = ControllerId(self.next.fetch_add(1, Ordering::Relaxed));
         clock::spawn(async move {
@@ -106,6 +120,7 @@ impl<B: ControlBackend> ControlDoor<B> {
             drop(controller);
             door.open.fetch_sub(1, Ordering::Relaxed);
         });
+        id
     }
 
     fn complain(&self, what: &str) {
