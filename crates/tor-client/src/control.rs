@@ -163,6 +163,10 @@ impl ControlBackend for Backend {
                 Reply::ok()
             }
             Command::CloseCircuit { circuit, if_unused } => shared.close_circuit(&circuit, if_unused),
+            Command::KeepHistory(wanted) => {
+                wanted.into_iter().for_each(|(kind, most)| shared.events.keep_history(kind, most));
+                Reply::ok()
+            }
             // Answered where the connection is, or by `onions`.
             other => {
                 warn!("A command without an answer: {other:?}");

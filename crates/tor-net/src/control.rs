@@ -31,7 +31,7 @@ use tokio::{
 use tor_ctrl::{
     AuthConfig, Command, ControlBackend, ControllerId, Input, Notice, Output, Reply, Session, Subscription,
 };
-use tor_ctrl_events::{Dispatcher, EventText, Filter, RateLimit, Subscriber};
+use tor_ctrl_events::{Dispatcher, EventText, Subscriber};
 use tracing::{debug, info, warn};
 
 use crate::{Accepted, Listener, clock};
@@ -250,13 +250,12 @@ impl<'a, B: ControlBackend> Controller<'a, B> {
     fn execute(&mut self, command: Command) {
         let reply = match (command, &mut self.events) {
             (Command::SetEvents(kinds), Some(events)) => {
-                events.set_filters(Vec::new());
-                events.limits().iter().for_each(|limit| events.unlimit(limit.kind));
-                events.set(kinds);
+                let all: Vec<_> = kinds.iter().map(Subscription::new).collect();
+                Subscription::apply(&all, events);
                 Reply::ok()
             }
             (Command::SetSubscriptions(wanted), Some(events)) => {
-                subscribe(&self.door.events, events, &wanted);
+                Subscription::apply(&wanted, events);
                 Reply::ok()
             }
             (command, _) => {
@@ -289,29 +288,4 @@ async fn hear(events: &mut Option<Subscriber>, may_send: bool) -> Option<EventTe
         if may_send { events.poll_next(clock::now(), context).map(Some) } else { Poll::Pending }
     })
     .await
-}
-
-/// X-SETEVENTS: in place of all that was subscribed to before. What is to be replayed now is kept from now on, too.
-fn subscribe(dispatcher: &Dispatcher, events: &mut Subscriber, wanted: &[Subscription]) {
-    events.limits().iter().for_each(|limit| events.unlimit(limit.kind));
-    let filter = |one: &Subscription| Filter {
-        kinds: one.kind.into(),
-        circuits: one.circuits.iter().copied().collect(),
-        streams: one.streams.iter().copied().collect(),
-        purposes: one.purposes.iter().cloned().collect(),
-        statuses: one.statuses.iter().cloned().collect(),
-    };
-    events.set_filters(wanted.iter().map(filter).collect());
-    for one in wanted {
-        if let Some(per_second) = one.rate {
-            events.limit(RateLimit { kind: one.kind, per_second });
-        }
-    }
-    for one in wanted.iter().filter(|one| one.replay > 0) {
-        events.replay(one.kind.into(), one.replay);
-        let kept =
-            dispatcher.histories().iter().find(|(kind, _)| *kind == one.kind).map_or(0, |(_, kept)| *kept);
-        dispatcher.keep_history(one.kind, kept.max(one.replay));
-    }
-    events.set(wanted.iter().map(|one| one.kind).collect());
 }
