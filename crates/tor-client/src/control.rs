@@ -28,7 +28,7 @@ use tor_net::ControlDoor;
 use tracing::{debug, info, warn};
 
 use self::{conf::Conf, ownership::Owners, ports::Ports, signals::Signals};
-use crate::{C_TOR_VERSION, Client, ReconfigureError};
+use crate::{C_TOR_VERSION, Client, Part, ReconfigureError};
 
 pub use self::signals::Wish;
 pub use tor_ctrl::Signal;
@@ -92,7 +92,8 @@ impl Control {
         let (auth, auth_seen) = watch::channel(Arc::new(AuthConfig::new(C_TOR_VERSION)));
         let door = Arc::new(ControlDoor::new(Arc::new(Backend(Arc::clone(&shared))), events, auth_seen));
         let ports = Ports::new(Arc::clone(&door), auth);
-        client.join(Arc::<Ports>::clone(&ports))?;
+        let part: Arc<dyn Part> = Arc::<Ports>::clone(&ports);
+        client.join(&part)?;
         if let Some(descriptor) = owner_fd {
             let socket = ownership::inherited(descriptor).map_err(|error| ReconfigureError::Other {
                 option: "__OwningControllerFD",

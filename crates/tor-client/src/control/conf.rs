@@ -96,6 +96,7 @@ impl Shared {
     pub(super) fn reload(&self) {
         if !self.conf.lock().config.control.reload_on_hup {
             info!("Not reloading config file on signal HUP: __ReloadTorrcOnSIGHUP is 0.");
+            self.reopen_logs();
             return;
         }
         let mut loaded = self.conf.lock();
@@ -107,6 +108,13 @@ impl Shared {
         drop(loaded);
         if let Err(error) = done {
             warn!("Reading the configuration again failed, the old one stays: {error}");
+        }
+        self.reopen_logs();
+    }
+
+    fn reopen_logs(&self) {
+        if let Err(error) = self.client.reopen_logs() {
+            warn!("{}", error.detail());
         }
     }
 

@@ -41,6 +41,7 @@ impl Shared {
             "uptime" => self.client.uptime().as_secs().to_string(),
             "current-time/utc" => jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S").to_string(),
             "current-time/local" => jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S").to_string(),
+            "dormant" => u8::from(self.client.is_dormant()).to_string(),
             "address" | "address/v4" | "address/v6" => return Err(InfoError::unavailable("Address unknown")),
             "limits/max-mem-in-queues" => {
                 return Err(InfoError::unavailable("MaxMemInQueues is not supported by this version"));
@@ -55,6 +56,8 @@ impl Shared {
             "traffic/written" => ledger.traffic().written.to_string(),
             "bw-event-cache" => ledger.bw_event_cache(),
             "network-liveness" => if ledger.is_live() { "up" } else { "down" }.to_owned(),
+            "status/circuit-established" => u8::from(self.client.has_built_a_circuit()).to_string(),
+            "status/bootstrap-phase" => self.client.bootstrap_phase(),
             _ => {
                 if let Some(kind) = key.strip_prefix("net/listeners/") {
                     return Ok(self.listeners(kind));

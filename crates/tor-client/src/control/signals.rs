@@ -86,12 +86,11 @@ impl Shared {
             }
             Signal::Dump => {
                 self.told(signal);
+                self.client.dump_stats();
             }
             Signal::Debug => {
                 self.told(signal);
-                if let Some(log) = self.client.log() {
-                    log.debug();
-                }
+                self.client.debug_logging();
             }
             Signal::NewNym => self.newnym(),
             Signal::ClearDnsCache => {
@@ -99,12 +98,15 @@ impl Shared {
             }
             Signal::Heartbeat => {
                 self.told(signal);
+                self.client.heartbeat();
             }
             Signal::Active => {
                 self.told(signal);
+                self.client.set_dormant(false);
             }
             Signal::Dormant => {
                 self.told(signal);
+                self.client.set_dormant(true);
             }
         }
         Reply::ok()
@@ -129,7 +131,7 @@ impl Shared {
     }
 
     fn new_identity(&self) {
-        self.client.manager().retire_all();
+        self.client.new_identity();
         self.told(Signal::NewNym);
     }
 
