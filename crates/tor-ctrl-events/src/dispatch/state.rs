@@ -151,6 +151,7 @@ impl State {
 
     fn wake_idle(&mut self, kind: EventKind, after: &mut After) {
         let (listeners, mut left) = (&mut self.listeners, EventKinds::NONE);
+        after.wake.reserve(self.idle.len());
         self.idle.retain(|id| {
             let Some(listener) = listeners.get_mut(*id) else { return false };
             listener.is_idle = !listener.kinds.contains(kind);
