@@ -46,8 +46,9 @@ pub(crate) fn put_word(out: &mut Vec<u8>, word: &str) {
     }
 }
 
+/// A quote would open a quoted string, and swallow the words after it.
 fn is_word_byte(byte: u8) -> bool {
-    byte > b' ' && byte != 0x7f
+    byte > b' ' && byte != b'"' && byte != 0x7f
 }
 
 /// Text up to the end of a line.
