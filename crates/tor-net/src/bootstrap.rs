@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -60,6 +60,10 @@ pub struct Bootstrap {
     events: Arc<dyn EventSink>,
     /// What was said last.
     said: Mutex<Option<Status>>,
+    /// A circuit that carries streams was built (`status/circuit-established`).
+    established: AtomicBool,
+    /// Enough is known of the network (`status/enough-dir-info`).
+    enough: AtomicBool,
 }
 
 impl Phase {
@@ -98,8 +102,15 @@ impl Bootstrap {
 
     /// Nothing has happened yet; `events` are told when something does.
     pub fn telling(events: Arc<dyn EventSink>) -> Self {
-        let (at, said) = (Mutex::new(None), Mutex::new(None));
-        Self { at, problems: AtomicU32::new(0), done: watch::channel(false).0, events, said }
+        Self {
+            at: Mutex::new(None),
+            problems: AtomicU32::new(0),
+            done: watch::channel(false).0,
+            events,
+            said: Mutex::new(None),
+            established: AtomicBool::new(false),
+            enough: AtomicBool::new(false),
+        }
     }
 
     /// The start has come to this step. Steps that were passed already are not news.
@@ -156,6 +167,42 @@ impl Bootstrap {
                 .quoted("HOSTID", id)
                 .quoted("HOSTADDR", addr),
         );
+    }
+
+    /// A circuit for streams was built: if it is the first, the start is over.
+    pub fn circuit_established(&self) {
+        self.reached(Phase::Done);
+        if !self.established.swap(true, Ordering::Relaxed) {
+            self.tell("CIRCUIT_ESTABLISHED");
+        }
+    }
+
+    /// Whether a circuit for streams was built, and nothing since has made it doubtful that another could be.
+    pub fn is_circuit_established(&self) -> bool {
+        self.established.load(Ordering::Relaxed)
+    }
+
+    /// Enough is known of the network to build circuits, or not any more.
+    pub fn enough_dir_info(&self, enough: bool) {
+        if self.enough.swap(enough, Ordering::Relaxed) == enough {
+            return;
+        }
+        if enough {
+            self.tell("ENOUGH_DIR_INFO");
+        } else {
+            self.established.store(false, Ordering::Relaxed);
+            self.tell("NOT_ENOUGH_DIR_INFO");
+        }
+    }
+
+    /// Whether enough is known of the network to build circuits.
+    pub fn has_enough_dir_info(&self) -> bool {
+        self.enough.load(Ordering::Relaxed)
+    }
+
+    fn tell(&self, action: &str) {
+        let kind = StatusType::Client.kind();
+        self.events.emit_with(kind, || Status::new(StatusType::Client, Severity::Notice, action));
     }
 
     /// The answer to `GETINFO status/bootstrap-phase`.

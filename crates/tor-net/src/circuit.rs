@@ -249,6 +249,16 @@ impl CircuitHandle {
         }
     }
 
+    /// True once all hops that were planned are there, unless it is being extended again.
+    pub fn is_built(&self) -> bool {
+        self.shared.card.is_built()
+    }
+
+    /// Hops that are there.
+    pub fn hops(&self) -> usize {
+        self.shared.card.hops()
+    }
+
     /// Closes it, for that reason.
     pub(crate) fn end(&self, why: CircuitEnd) {
         self.shared.open.store(false, Ordering::Relaxed);

@@ -226,6 +226,7 @@ impl Directory {
     }
 
     fn report_readiness(&self, readiness: Readiness) {
+        self.bootstrap.enough_dir_info(readiness == Readiness::Enough);
         match readiness {
             // Told when the request is really sent.
             Readiness::RequestingStatus => {}

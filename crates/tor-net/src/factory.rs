@@ -1,8 +1,12 @@
 //! Builds the circuits that the circuit manager asks for: relays from the current view, channels, hops.
 
+mod controlled;
+mod entry_guards;
+
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -21,6 +25,8 @@ use crate::{
     ChannelError, Channels, CircuitError, CircuitHandle, Phase, RelayAddress, clock,
     ledger::{CircuitEnd, CircuitRecord, Plan},
 };
+
+pub use controlled::{ControlError, ControlledCircuits};
 
 /// What the configuration says about the connections and circuits of this client.
 #[derive(Clone, Copy, Debug)]
@@ -75,33 +81,15 @@ impl RelayCircuits {
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
     }
 
-    /// Waits until the guards are others than the disk knows, and returns the lines of the state file.
-    pub async fn guards_to_save(&self) -> String {
-        loop {
-            let changed = self.guards_changed.notified();
-            let text = {
-                let mut guards = self.guards();
-                guards.take_changed().then(|| guards.to_text())
-            };
-            match text {
-                Some(text) => return text,
-                None => changed.await,
-            }
-        }
-    }
-
     /// The guard to fetch directory documents from, none of `avoid`; `None` without a view, or if no guard can be
     /// asked now. Its microdescriptor, and with it the `Hop`, may be yet to come.
     pub fn directory_guard(&self, avoid: &[RsaId]) -> Option<(RelayIds, Vec<SocketAddr>, Option<Hop>)> {
         let view = self.view.borrow().clone()?;
         let selector = self.selector(&view);
-        let guard = {
-            let mut guards = self.guards();
-            let relay = selector.directory(avoid, &mut guards, clock::wall(), &mut clock::rng())?;
-            (relay.ids(), self.reachable(relay.or_addresses()), Hop::of(&relay))
-        };
-        self.guards_changed.notify_waiters();
-        Some(guard)
+        self.with_guards(|guards| {
+            let relay = selector.directory(avoid, guards, clock::wall(), &mut clock::rng())?;
+            Some((relay.ids(), self.reachable(relay.or_addresses()), Hop::of(&relay)))
+        })
     }
 
     /// Where to reach a relay, in the order in which the configuration prefers its addresses.
@@ -110,23 +98,6 @@ impl RelayCircuits {
         let mut usable: Vec<_> =
             addrs.into_iter().filter(|addr| if addr.is_ipv4() { use_ipv4 } else { use_ipv6 }).collect();
         usable.sort_by_key(|addr| addr.is_ipv6() != prefer_ipv6);
-        usable
-    }
-
-    /// Tells the guards' record how a circuit through one of them, or a directory circuit to it, went.
-    pub(crate) fn guard_answered(&self, id: &RsaId, result: Result<(), &CircuitError>) -> GuardUse {
-        let mut guards = self.guards();
-        let usable = match result {
-            Ok(()) => guards.succeeded(id, clock::wall(), &mut clock::rng()),
-            Err(error) => {
-                if is_of_the_guard(error) {
-                    guards.failed(id, clock::wall());
-                }
-                GuardUse::NotYet
-            }
-        };
-        drop(guards);
-        self.guards_changed.notify_waiters();
         usable
     }
 
@@ -153,8 +124,10 @@ impl RelayCircuits {
             card.end(CircuitEnd::TimedOut);
             CircuitError::from(ChannelError::TimedOut)
         };
-        // A guard that keeps silent has failed; one that answers is not to blame for what is behind it.
-        let first = timeout_at(until, self.first_hop(guard, record)).await.map_err(timed_out).flatten();
+        // A guard that keeps silent has failed; one that answers is not to blame for what is behind it. (What is
+        // given up for time is dropped only after it was told why.)
+        let mut first = pin!(self.first_hop(guard, record));
+        let first = timeout_at(until, first.as_mut()).await.map_err(timed_out).flatten();
         let circuit = first.inspect_err(|error| {
             // What a controller chose is no guard of ours.
             if !path.is_by_hand() {
@@ -181,10 +154,6 @@ impl RelayCircuits {
         let accept_min = view.as_ref().map_or(0, |view| view.param(&param::SENDME_ACCEPT_MIN_VERSION));
         CircParams { sendme_accept_min: u8::try_from(accept_min).unwrap_or(u8::MAX) }
     }
-
-    fn guards(&self) -> MutexGuard<'_, Guards> {
-        self.guards.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A circuit that has its number and is about to be built.
@@ -201,9 +170,7 @@ impl CircuitFactory for RelayCircuits {
     fn choose_path(&self, need: &ExitNeed, avoid: &[RsaId]) -> Result<Path, PathError> {
         let view = self.view.borrow().clone().ok_or(PathError::NoView)?;
         let selector = self.selector(&view);
-        let path = selector.path(need, avoid, &mut self.guards(), clock::wall(), &mut clock::rng());
-        self.guards_changed.notify_waiters();
-        path
+        self.with_guards(|guards| selector.path(need, avoid, guards, clock::wall(), &mut clock::rng()))
     }
 
     fn launch(&self, path: Path, purpose: Purpose, key: Option<&IsolationKey>) -> (CircuitNumber, Launch) {
@@ -231,6 +198,7 @@ impl CircuitFactory for RelayCircuits {
             return Err(BuildError { what: "a guard that is preferred may be up".to_owned() });
         }
         card.built();
+        self.channels.bootstrap().circuit_established();
         debug!("circuit {} open: {}", card.id(), describe(&path));
         Ok(circuit)
     }

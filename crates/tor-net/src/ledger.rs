@@ -93,7 +93,7 @@ impl Ledger {
     }
 
     /// A name as it is today: the consensus may have come since it was written down, or be gone.
-    fn current_name(&self, was: &LongName) -> LongName {
+    pub(crate) fn current_name(&self, was: &LongName) -> LongName {
         LongName { id: was.id, nickname: self.nickname(&was.id).or_else(|| was.nickname.clone()) }
     }
 

@@ -67,7 +67,7 @@ pub use circuit::{Answer, CircuitError, CircuitHandle, OpenRequest, Opened};
 pub use control::ControlDoor;
 pub use dir::{Directory, DirectorySettings, Documents};
 pub use error::{ChannelError, StreamEnd};
-pub use factory::{CircuitSettings, Launch, RelayCircuits};
+pub use factory::{CircuitSettings, ControlError, ControlledCircuits, Launch, RelayCircuits};
 pub use ledger::{CircuitEnd, Connection, Ledger, Second};
 pub use link::{Channels, RelayAddress};
 pub use listen::{Accepted, Listener};

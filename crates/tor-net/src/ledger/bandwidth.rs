@@ -167,12 +167,6 @@ impl CircuitBytes {
             overhead_written: (cells_written * BODY).saturating_sub(delivered_written),
         })
     }
-
-    /// Bytes of relay cells' payloads, read and written.
-    pub(super) fn so_far(&self) -> (u64, u64) {
-        let [read, written, ..] = self.now.each_ref().map(|counter| counter.load(Ordering::Relaxed));
-        (read * 509, written * 509)
-    }
 }
 
 #[cfg(test)]
@@ -214,6 +208,5 @@ mod tests {
         };
         assert_eq!(bytes.delta(), Some(expected));
         assert_eq!(bytes.delta(), None);
-        assert_eq!(bytes.so_far(), (10180, 2036));
     }
 }

@@ -92,6 +92,8 @@ struct Entry {
     /// Why it is to be closed, once that was decided.
     end: OnceLock<CircuitEnd>,
     ending: Notify,
+    /// It is built now, or over.
+    turned: Notify,
     way: OnceLock<WeakCircuit>,
 }
 
@@ -128,6 +130,7 @@ impl Ledger {
             read_before: self.bandwidth.all.so_far().0,
             end: OnceLock::new(),
             ending: Notify::new(),
+            turned: Notify::new(),
             way: OnceLock::new(),
         });
         self.live_circuits().insert(id, Arc::clone(&entry));
@@ -152,6 +155,12 @@ impl Ledger {
     pub fn circuit_handle(&self, id: CircuitId) -> Option<CircuitHandle> {
         let entry = self.live_circuits().get(&id).cloned()?;
         entry.way.get()?.upgrade()
+    }
+
+    /// What belongs to a circuit.
+    pub(crate) fn circuit_card(self: &Arc<Self>, id: CircuitId) -> Option<CircuitCard> {
+        let entry = self.live_circuits().get(&id).cloned()?;
+        Some(CircuitCard { ledger: Arc::clone(self), entry })
     }
 
     /// Closes a circuit, built or not; with `if_unused` only if no stream is on it. False if there is none of that
@@ -225,14 +234,31 @@ impl CircuitCard {
             state.status = to;
             self.tell(&state, tell, None);
         }
+        drop(state);
+        self.entry.turned.notify_waiters();
     }
 
-    /// It is being extended again.
-    pub(crate) fn extends(&self) {
+    /// Waits until it is built. False if it never will be.
+    pub(crate) async fn wait_built(&self) -> bool {
+        loop {
+            let turned = self.entry.turned.notified();
+            match self.state().status {
+                Status::Built => return true,
+                Status::Over => return false,
+                Status::Launched | Status::Extended | Status::GuardWait => {}
+            }
+            turned.await;
+        }
+    }
+
+    /// It is being extended again. False if it is not built (any more).
+    pub(crate) fn extends(&self) -> bool {
         let mut state = self.state();
-        if state.status == Status::Built {
+        let was_built = state.status == Status::Built;
+        if was_built {
             state.status = Status::Extended;
         }
+        was_built
     }
 
     /// True once it is built, until it is over or extended again.
@@ -240,8 +266,8 @@ impl CircuitCard {
         self.state().status == Status::Built
     }
 
-    pub(crate) fn purpose(&self) -> Purpose {
-        self.state().purpose
+    pub(crate) fn hops(&self) -> usize {
+        self.state().path.len()
     }
 
     pub(crate) fn set_purpose(&self, purpose: Purpose) {
@@ -302,6 +328,7 @@ impl CircuitCard {
             self.ledger.timed_out(self.entry.read_before);
         }
         self.ledger.live_circuits().remove(&self.entry.id);
+        self.entry.turned.notify_waiters();
         if self.ledger.events.wants(EventKind::CircBw)
             && let Some(event) = self.entry.bandwidth()
         {

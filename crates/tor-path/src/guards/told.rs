@@ -1,8 +1,9 @@
 //! What happens to guards, for whoever wants to be told; and how each of them is, as C Tor's `GETINFO entry-guards`
 //! has it.
 
-use std::time::SystemTime;
+use std::{fmt, time::SystemTime};
 
+use time::{OffsetDateTime, macros::format_description};
 use tor_id::RsaId;
 use tor_netdoc::Nickname;
 
@@ -87,6 +88,25 @@ impl Guard {
     }
 }
 
+/// As C Tor's `GETINFO entry-guards` says it, with the time where there is one: `down 2026-11-22 12:55:01`.
+impl fmt::Display for GuardStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (word, since) = match self {
+            Self::NeverConnected => ("never-connected", None),
+            Self::Unusable(since) => ("unusable", *since),
+            Self::Down(since) => ("down", Some(*since)),
+            Self::Up => ("up", None),
+        };
+        f.write_str(word)?;
+        let Some(since) = since else { return Ok(()) };
+        let since = OffsetDateTime::from(since).format(TIME).map_err(|_| fmt::Error)?;
+        write!(f, " {since}")
+    }
+}
+
+const TIME: &[time::format_description::BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+
 /// What has happened and was not told yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct News(Vec<GuardChange>);
@@ -97,5 +117,60 @@ impl News {
             self.0.remove(0);
         }
         self.0.push(GuardChange { rsa: guard.rsa, nickname: guard.nickname, what });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn statuses_are_written_as_c_tor_writes_them() {
+        let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_352_101);
+        let texts = [
+            (GuardStatus::NeverConnected, "never-connected"),
+            (GuardStatus::Unusable(None), "unusable"),
+            (GuardStatus::Unusable(Some(then)), "unusable 2026-11-22 12:55:01"),
+            (GuardStatus::Down(then), "down 2026-11-22 12:55:01"),
+            (GuardStatus::Up, "up"),
+        ];
+        for (status, text) in texts {
+            assert_eq!(status.to_string(), text);
+        }
+    }
+
+    /// NEW when sampled, UP once and again after DOWN, DOWN at each failure, DROPPED when wanted.
+    #[test]
+    fn each_change_is_told_once() {
+        let line = "Guard in=default rsa_id=0123456789ABCDEF0123456789ABCDEF01234567 nickname=one \
+                    sampled_on=2026-01-02T03:04:05";
+        let (mut guards, _) = Guards::parse(line);
+        let rsa = guards.iter().next().unwrap().rsa;
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_352_101);
+        let mut rng = <rand_chacha::ChaCha8Rng as rand_chacha::rand_core::SeedableRng>::seed_from_u64(1);
+        let _usable = guards.succeeded(&rsa, wall, &mut rng);
+        let _usable = guards.succeeded(&rsa, wall, &mut rng);
+        guards.failed(&rsa, wall);
+        guards.failed(&rsa, wall);
+        let _usable = guards.succeeded(&rsa, wall, &mut rng);
+        guards.drop_all();
+        let news: Vec<GuardNews> = guards.take_news().into_iter().map(|change| change.what).collect();
+        let expected = [GuardNews::Up, GuardNews::Down, GuardNews::Down, GuardNews::Up, GuardNews::Dropped];
+        assert_eq!(news, expected);
+        assert!(guards.take_news().is_empty() && guards.iter().next().is_none() && guards.take_changed());
+    }
+
+    #[test]
+    fn what_nobody_takes_is_bounded() {
+        let line = "Guard in=default rsa_id=0123456789ABCDEF0123456789ABCDEF01234567 nickname=one \
+                    sampled_on=2026-01-02T03:04:05";
+        let (mut guards, _) = Guards::parse(line);
+        let rsa = guards.iter().next().unwrap().rsa;
+        for _ in 0..3 * MAX_TOLD {
+            guards.failed(&rsa, SystemTime::UNIX_EPOCH);
+        }
+        assert_eq!(guards.take_news().len(), MAX_TOLD);
     }
 }
