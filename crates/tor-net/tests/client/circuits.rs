@@ -25,7 +25,7 @@ impl World {
         }
     }
 
-    async fn converse(&self) {
+    pub(crate) async fn converse(&self) {
         let mut stream = self.open("echo").await.unwrap();
         within(stream.write_all(b"hello")).await.unwrap();
         let mut answer = [0; 5];
@@ -34,7 +34,7 @@ impl World {
     }
 
     /// Each relay does this once.
-    fn arm(&self, offence: impl Fn() -> Misbehave) {
+    pub(crate) fn arm(&self, offence: impl Fn() -> Misbehave) {
         for relay in &self.relays {
             relay.arm(offence());
         }

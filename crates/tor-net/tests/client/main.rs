@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod circuits;
+mod controlled;
 mod directory;
+mod events;
 mod socks;
+mod tape;
 mod world;

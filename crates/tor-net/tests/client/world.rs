@@ -16,15 +16,18 @@ use tokio::{
 use tor_chan::ChannelConfig;
 use tor_circmgr::{CircMgr, Timing};
 use tor_config::{Bind, SocksConfig, SocksListener};
+use tor_ctrl_events::EventSink;
 use tor_dir::{DirConfig, DirServer, NetworkView};
 use tor_net::{
-    Bootstrap, Channels, CircuitSettings, Directory, DirectorySettings, DiskStore, Ledger, RelayCircuits,
-    SocksDoor, TlsConfig, clock,
+    Bootstrap, Channels, CircuitSettings, ControlledCircuits, Directory, DirectorySettings, DiskStore,
+    Ledger, RelayCircuits, SocksDoor, TlsConfig, clock,
 };
 use tor_netdoc::NetworkKind;
 use tor_path::{Guards, PathConfig};
 use tor_testnet::{Authorities, Documents, Network, Relay};
 use tracing::subscriber::DefaultGuard;
+
+use crate::tape::Tape;
 
 /// Nothing in these tests takes nearly as long, but on a machine that is very busy.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,6 +40,10 @@ pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
 pub(crate) struct World {
     pub(crate) relays: Vec<Relay>,
     pub(crate) manager: Arc<CircMgr<RelayCircuits>>,
+    pub(crate) controlled: ControlledCircuits,
+    pub(crate) ledger: Arc<Ledger>,
+    /// All events.
+    pub(crate) tape: Arc<Tape>,
     pub(crate) log: Log,
     view: watch::Receiver<Option<Arc<NetworkView>>>,
     tasks: JoinSet<()>,
@@ -63,10 +70,17 @@ impl World {
         }
 
         let cache = TempDir::new().unwrap();
-        let bootstrap = Arc::new(Bootstrap::new());
+        let tape = Arc::<Tape>::default();
+        let events: Arc<dyn EventSink> = Arc::<Tape>::clone(&tape);
+        let bootstrap = Arc::new(Bootstrap::telling(Arc::clone(&events)));
+        let ledger = Ledger::new(events);
         let tls = TlsConfig::new().unwrap();
-        let channels =
-            Arc::new(Channels::new(tls, ChannelConfig::default(), Arc::clone(&bootstrap), Ledger::silent()));
+        let channels = Arc::new(Channels::new(
+            tls,
+            ChannelConfig::default(),
+            Arc::clone(&bootstrap),
+            Arc::clone(&ledger),
+        ));
         let (publish, view) = watch::channel(None);
         let settings = CircuitSettings {
             path: PathConfig { distinct_subnets: false, ..PathConfig::default() },
@@ -97,7 +111,8 @@ impl World {
         tasks.spawn(directory.run());
         let driven = Arc::clone(&manager);
         tasks.spawn(async move { driven.run().await });
-        Self { relays, manager, log, view, tasks, _cache: cache }
+        let controlled = ControlledCircuits::new(Arc::clone(&manager));
+        Self { relays, manager, controlled, ledger, tape, log, view, tasks, _cache: cache }
     }
 
     /// A client on a network of honest relays, with enough documents for circuits.
