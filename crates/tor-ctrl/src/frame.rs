@@ -10,6 +10,12 @@ use zeroize::{Zeroize, Zeroizing};
 /// The longest command, data and line ends included: C Tor's, which counts one byte more for the end of its string.
 pub const MAX_COMMAND_LENGTH: usize = 1024 * 1024 - 1;
 
+/// The longest command of a controller that has not authenticated: a thousand strangers must not cost a gigabyte.
+pub(crate) const MAX_GUEST_COMMAND_LENGTH: usize = 16 * 1024;
+
+/// A buffer that has held more than this is given back when it is empty.
+const KEEP_CAPACITY: usize = 64 * 1024;
+
 /// What the buffer begins with.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
@@ -52,13 +58,13 @@ impl Framer {
         *self = Self::default();
     }
 
-    /// Takes out the first command if it is there.
-    pub(crate) fn take(&mut self) -> Frame {
+    /// Takes out the first command if it is there and no longer than `limit`.
+    pub(crate) fn take(&mut self, limit: usize) -> Frame {
         loop {
             let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
             let end = memchr::memchr(b'\n', unsearched).map(|at| self.searched + at + 1);
             self.searched = end.unwrap_or(self.buffer.len());
-            if self.searched - self.start > MAX_COMMAND_LENGTH - usize::from(end.is_none()) {
+            if self.searched - self.start + usize::from(end.is_none()) > limit {
                 return Frame::TooLong;
             }
             let Some(end) = end else { return Frame::Partial };
@@ -91,6 +97,9 @@ impl Framer {
             self.buffer.truncate(left);
             (self.start, self.line, self.searched) = (0, 0, 0);
         }
+        if self.buffer.is_empty() && self.buffer.capacity() > KEEP_CAPACITY {
+            self.buffer = Zeroizing::default();
+        }
         Frame::Command(command)
     }
 }
@@ -113,7 +122,7 @@ mod tests {
         for piece in pieces {
             framer.push(piece);
             loop {
-                match framer.take() {
+                match framer.take(MAX_COMMAND_LENGTH) {
                     Frame::Command(command) => commands.push(command.to_vec()),
                     Frame::Partial => break,
                     Frame::TooLong => return (commands, Frame::TooLong),
@@ -144,16 +153,24 @@ mod tests {
     }
 
     #[test]
+    fn a_big_command_leaves_no_big_buffer() {
+        let mut framer = Framer::default();
+        framer.push(&[&[b'x'; 500_000][..], b"\n"].concat());
+        assert!(matches!(framer.take(MAX_COMMAND_LENGTH), Frame::Command(_)));
+        assert_eq!(framer.buffer.capacity(), 0);
+    }
+
+    #[test]
     fn data_without_end_is_refused() {
         let mut framer = Framer::default();
         framer.push(b"+LOADCONF\n");
         let mut fed = 0;
-        while framer.take() == Frame::Partial {
+        while framer.take(MAX_COMMAND_LENGTH) == Frame::Partial {
             framer.push(b"SocksPort 9050\n");
             fed += 15;
         }
         assert!(fed <= MAX_COMMAND_LENGTH + 15);
-        assert_eq!(framer.take(), Frame::TooLong);
+        assert_eq!(framer.take(MAX_COMMAND_LENGTH), Frame::TooLong);
     }
 
     #[test]
@@ -162,7 +179,7 @@ mod tests {
         framer.push(
             b"AUTHENTICATE \"secret\"\nGETINFO version\nGETINFO a-rather-long-key-that-stays-where-it-is\n",
         );
-        assert!(matches!(framer.take(), Frame::Command(_)));
+        assert!(matches!(framer.take(MAX_COMMAND_LENGTH), Frame::Command(_)));
         assert!(!framer.buffer.windows(6).any(|bytes| bytes == b"secret"));
     }
 

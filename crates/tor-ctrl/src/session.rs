@@ -25,8 +25,8 @@
 //!   command causes come after its reply: the driver offers them only while [`wants_events`](Session::wants_events).
 //! - Nothing but PROTOCOLINFO and AUTHCHALLENGE (once each), AUTHENTICATE and QUIT is answered before authentication;
 //!   all else is 514 and the end. After a failure nothing more is read.
-//! - Held at most: one command of [`MAX_COMMAND_LENGTH`](crate::MAX_COMMAND_LENGTH), what the driver adds in one read,
-//!   one reply, and the events offered.
+//! - Held at most: one command of [`MAX_COMMAND_LENGTH`], what the driver adds in one read, one reply, and the events
+//!   offered. Before authentication a command has at most 16 KiB.
 
 mod notice;
 
@@ -47,7 +47,7 @@ use crate::{
     auth::{ClientHash, challenge},
     command::{Challenge, Parsed, Secret, parse, split_name},
     foreign::Foreign,
-    frame::{Frame, Framer},
+    frame::{Frame, Framer, MAX_COMMAND_LENGTH, MAX_GUEST_COMMAND_LENGTH},
 };
 
 /// How long a failed authentication waits for its answer. Not long enough to annoy a person, but nobody tries a
@@ -252,7 +252,8 @@ impl Session {
             self.end();
             return true;
         }
-        match self.framer.take() {
+        let limit = if self.is_open() { MAX_COMMAND_LENGTH } else { MAX_GUEST_COMMAND_LENGTH };
+        match self.framer.take(limit) {
             Frame::Command(command) => self.on_command(&command),
             Frame::TooLong => self.finish(&Reply::line(500, "Line too long.")),
             Frame::Partial if self.ended => self.end(),

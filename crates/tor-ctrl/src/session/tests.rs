@@ -233,7 +233,7 @@ fn ten_megabytes_without_a_line_end() {
     let chunk = [b'x'; 8192];
     for fed in 0..10_000_000 / chunk.len() {
         driver.input(Input::Bytes(&chunk));
-        assert!(driver.session.framer.pending().len() <= crate::MAX_COMMAND_LENGTH + chunk.len());
+        assert!(driver.session.framer.pending().len() <= MAX_COMMAND_LENGTH + chunk.len());
         if driver.closed {
             assert!((120..=129).contains(&fed), "{fed}");
             break;
@@ -241,6 +241,18 @@ fn ten_megabytes_without_a_line_end() {
     }
     assert_eq!(driver.sent, b"500 Line too long.\r\n");
     assert!(driver.session.framer.pending().is_empty());
+}
+
+#[test]
+fn a_stranger_is_held_for_little() {
+    let mut driver = Driver::new(with_cookie());
+    let reply = driver.say(vec![b'x'; MAX_GUEST_COMMAND_LENGTH]);
+    assert_eq!(reply, "500 Line too long.\r\n");
+    assert!(driver.closed);
+    // What comes after the way in is not a stranger's.
+    let mut driver = Driver::new(AuthConfig::new("0.4.9.11"));
+    let script = format!("AUTHENTICATE\nGETINFO {}\n", "x".repeat(100_000));
+    assert!(driver.say(script).ends_with("x\r\n250 OK\r\n"));
 }
 
 #[test]
