@@ -12,7 +12,7 @@ use tor_config::Loaded;
 use tor_ctrl_events::Dispatcher;
 use tracing::{debug, error, info, warn};
 
-use crate::fail;
+use crate::cli::fail;
 
 /// How long the last replies may take on their way to controllers.
 const LAST_WORDS: Duration = Duration::from_millis(100);

@@ -5,10 +5,11 @@
 //! takes the next argument whatever that looks like; and `--verify-config` or `--version` may stand anywhere.
 //! A parser that knows its options beforehand (clap) can't say that.
 //!
-//! Left out until their subjects arrive: `--hash-password`, `--dump-config`, and what concerns relays
-//! (`--list-fingerprint`, `--keygen` and its companions). They are refused by name.
+//! Left out: what concerns relays' keys (`--keygen` and its companions), and the versions of libraries that this
+//! version does not have. They are refused by name.
 
 use std::ffi::OsString;
+use std::iter::Peekable;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -22,6 +23,12 @@ pub enum Invocation {
     Run(CommandLine),
     /// `--verify-config`: read the configuration, say whether it is valid, and exit.
     VerifyConfig(CommandLine),
+    /// `--dump-config`: read the configuration, print as much of it as the argument says, and exit.
+    DumpConfig(CommandLine, String),
+    /// `--list-fingerprint`, perhaps with a kind of key. A client has no identity.
+    ListFingerprint(CommandLine, String),
+    /// `--hash-password`: print the hash of this password. It reads no file.
+    HashPassword(CommandLine, String),
     /// `--version`.
     Version,
     /// `--help` or `-h`.
@@ -30,6 +37,8 @@ pub enum Invocation {
     ListTorrcOptions,
     /// `--list-deprecated-options`: print [`deprecated_names`](crate::table::deprecated_names), one a line.
     ListDeprecatedOptions,
+    /// `--list-modules`: which optional parts of C Tor there are.
+    ListModules,
 }
 
 /// Where the configuration comes from, and what the command line adds to it.
@@ -73,21 +82,31 @@ pub enum Verbosity {
     Quiet,
 }
 
-/// A command line that can't be understood.
+/// A command line that can't be understood, and how loud to say so.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{error}")]
+pub struct BadCommandLine {
+    /// What `--hush` or `--quiet` asked for before the error.
+    pub verbosity: Verbosity,
+    /// What is wrong.
+    pub error: CommandLineError,
+}
+
+/// What is wrong with a command line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CommandLineError {
     /// The last argument wants a value.
-    #[error("command-line option '{0}' with no value")]
+    #[error("Command-line option '{0}' with no value. Failing.")]
     NoValue(String),
     /// An argument isn't UTF-8.
-    #[error("command-line argument {0:?} is not UTF-8")]
+    #[error("Command-line argument {0:?} is not UTF-8. Failing.")]
     NotUtf8(OsString),
     /// Two names of one thing, with different values perhaps.
-    #[error("-f and --torrc-file can't be used together")]
+    #[error("-f and --torrc-file cannot be used together.")]
     TwoTorrcs,
     /// One of C Tor's commands that this version does not have.
-    #[error("this version does not have {0}")]
+    #[error("This version does not have {0}.")]
     NotBuilt(&'static str),
 }
 
@@ -97,29 +116,10 @@ impl Invocation {
     /// # Errors
     /// Where C Tor fails as well: a missing value, `-f` beside `--torrc-file`. And for its commands that this
     /// version does not have. Unknown options are found later, by [`load`](crate::load()).
-    pub fn parse<A: Into<OsString>>(args: impl IntoIterator<Item = A>) -> Result<Self, CommandLineError> {
-        let mut args =
-            args.into_iter().map(|arg| arg.into().into_string().map_err(CommandLineError::NotUtf8));
+    pub fn parse<A: Into<OsString>>(args: impl IntoIterator<Item = A>) -> Result<Self, BadCommandLine> {
         let mut reader = Reader::default();
-        while let Some(arg) = args.next().transpose()? {
-            match Word::of(&arg) {
-                Word::Flag(flag) => reader.on_flag(flag),
-                Word::File(flag) => {
-                    let value = args.next().transpose()?.ok_or(CommandLineError::NoValue(arg))?;
-                    reader.on_file(flag, value);
-                }
-                Word::NotBuilt(name) => return Err(CommandLineError::NotBuilt(name)),
-                Word::Option { mark: Mark::Clear, name } => {
-                    reader.on_option(name, Mark::Clear, String::new())
-                }
-                Word::Option { mark, name } => {
-                    let value = args.next().transpose()?;
-                    let value = value.ok_or_else(|| CommandLineError::NoValue(arg.clone()))?;
-                    reader.on_option(name, mark, value);
-                }
-            }
-        }
-        reader.finish()
+        let invocation = reader.read(args.into_iter().map(Into::into).peekable());
+        invocation.map_err(|error| BadCommandLine { verbosity: reader.line.verbosity, error })
     }
 }
 
@@ -127,20 +127,32 @@ impl Invocation {
 enum Word<'a> {
     Flag(Flag),
     File(FileFlag),
+    Command(Command),
     NotBuilt(&'static str),
     Option { mark: Mark, name: &'a str },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flag {
-    VerifyConfig,
     Version,
     Help,
     ListTorrcOptions,
     ListDeprecatedOptions,
+    ListModules,
     IgnoreMissingTorrc,
     Hush,
     Quiet,
+}
+
+/// What to do instead of running. The last one counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Command {
+    VerifyConfig,
+    /// Its argument may be missing.
+    DumpConfig,
+    /// The same.
+    ListFingerprint,
+    HashPassword,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,6 +169,9 @@ impl<'a> Word<'a> {
         }
         if let Some((_, flag)) = FILES.iter().find(|(name, _)| *name == arg) {
             return Self::File(*flag);
+        }
+        if let Some((_, command)) = COMMANDS.iter().find(|(name, _)| *name == arg) {
+            return Self::Command(*command);
         }
         if let Some(name) = NOT_BUILT.iter().find(|name| **name == arg) {
             return Self::NotBuilt(name);
@@ -176,27 +191,68 @@ struct Reader {
     line: CommandLine,
     flags: Vec<Flag>,
     files: Vec<FileFlag>,
+    command: Option<(Command, String)>,
 }
 
 impl Reader {
+    fn read(
+        &mut self,
+        mut args: Peekable<impl Iterator<Item = OsString>>,
+    ) -> Result<Invocation, CommandLineError> {
+        while let Some(arg) = args.next() {
+            let arg = text(arg)?;
+            let value = |next: Option<OsString>| {
+                next.map_or_else(|| Err(CommandLineError::NoValue(arg.clone())), text)
+            };
+            match Word::of(&arg) {
+                Word::Flag(flag) => self.on_flag(flag),
+                Word::File(flag) => self.on_file(&arg, flag, value(args.next())?),
+                Word::Command(Command::VerifyConfig) => self.on_command(Command::VerifyConfig, String::new()),
+                Word::Command(Command::HashPassword) => {
+                    self.on_command(Command::HashPassword, value(args.next())?);
+                }
+                Word::Command(command @ (Command::DumpConfig | Command::ListFingerprint)) => {
+                    let optional = args.next_if(|next| !next.as_encoded_bytes().starts_with(b"-"));
+                    self.on_command(command, optional.map_or_else(|| Ok(String::new()), text)?);
+                }
+                Word::NotBuilt(name) => return Err(CommandLineError::NotBuilt(name)),
+                Word::Option { mark: Mark::Clear, name } => self.on_option(name, Mark::Clear, String::new()),
+                Word::Option { mark, name } => self.on_option(name, mark, value(args.next())?),
+            }
+        }
+        self.finish()
+    }
+
     fn on_flag(&mut self, flag: Flag) {
         match flag {
             Flag::IgnoreMissingTorrc => self.line.ignore_missing_torrc = true,
-            Flag::Hush => self.line.verbosity = self.line.verbosity.max(Verbosity::Hush),
-            Flag::Quiet => self.line.verbosity = Verbosity::Quiet,
-            Flag::VerifyConfig
-            | Flag::Version
+            Flag::Hush => self.at_most(Verbosity::Hush),
+            Flag::Quiet => self.at_most(Verbosity::Quiet),
+            Flag::Version
             | Flag::Help
             | Flag::ListTorrcOptions
-            | Flag::ListDeprecatedOptions => self.flags.push(flag),
+            | Flag::ListDeprecatedOptions
+            | Flag::ListModules => self.flags.push(flag),
         }
     }
 
-    fn on_file(&mut self, flag: FileFlag, value: String) {
+    /// What is printed by a command is not to be mixed with a log.
+    fn on_command(&mut self, command: Command, value: String) {
+        match command {
+            Command::VerifyConfig | Command::ListFingerprint => {}
+            Command::HashPassword => self.at_most(Verbosity::Hush),
+            Command::DumpConfig => self.at_most(Verbosity::Quiet),
+        }
+        self.command = Some((command, value));
+    }
+
+    fn at_most(&mut self, verbosity: Verbosity) {
+        self.line.verbosity = self.line.verbosity.max(verbosity);
+    }
+
+    fn on_file(&mut self, name: &str, flag: FileFlag, value: String) {
         if self.files.contains(&flag) {
-            self.line
-                .notices
-                .push(Notice::warn("A torrc is named twice on the command line; the last counts."));
+            self.line.notices.push(Notice::warn(format!("Duplicate {name} options on command line.")));
         }
         self.files.push(flag);
         match flag {
@@ -221,7 +277,7 @@ impl Reader {
         self.line.options.push(Line { key, value, mark, origin: Origin::CommandLine });
     }
 
-    fn finish(self) -> Result<Invocation, CommandLineError> {
+    fn finish(&mut self) -> Result<Invocation, CommandLineError> {
         let asked = |flag| self.flags.contains(&flag);
         if asked(Flag::Help) {
             return Ok(Invocation::Help);
@@ -235,24 +291,38 @@ impl Reader {
         if asked(Flag::Version) {
             return Ok(Invocation::Version);
         }
+        if asked(Flag::ListModules) {
+            return Ok(Invocation::ListModules);
+        }
+        let line = self.line.clone();
+        let command = self.command.take();
+        if let Some((Command::HashPassword, password)) = command {
+            return Ok(Invocation::HashPassword(line, password));
+        }
         if self.files.contains(&FileFlag::Short) && self.files.contains(&FileFlag::Long) {
             return Err(CommandLineError::TwoTorrcs);
         }
-        Ok(if asked(Flag::VerifyConfig) {
-            Invocation::VerifyConfig(self.line)
-        } else {
-            Invocation::Run(self.line)
+        Ok(match command {
+            None => Invocation::Run(line),
+            Some((Command::VerifyConfig, _)) => Invocation::VerifyConfig(line),
+            Some((Command::DumpConfig, extent)) => Invocation::DumpConfig(line, extent),
+            Some((Command::ListFingerprint, key)) => Invocation::ListFingerprint(line, key),
+            Some((Command::HashPassword, password)) => Invocation::HashPassword(line, password),
         })
     }
 }
 
+fn text(arg: OsString) -> Result<String, CommandLineError> {
+    arg.into_string().map_err(CommandLineError::NotUtf8)
+}
+
 const FLAGS: &[(&str, Flag)] = &[
-    ("--verify-config", Flag::VerifyConfig),
     ("--version", Flag::Version),
     ("--help", Flag::Help),
     ("-h", Flag::Help),
     ("--list-torrc-options", Flag::ListTorrcOptions),
     ("--list-deprecated-options", Flag::ListDeprecatedOptions),
+    ("--list-modules", Flag::ListModules),
     ("--ignore-missing-torrc", Flag::IgnoreMissingTorrc),
     ("--allow-missing-torrc", Flag::IgnoreMissingTorrc),
     ("--hush", Flag::Hush),
@@ -262,10 +332,14 @@ const FLAGS: &[(&str, Flag)] = &[
 const FILES: &[(&str, FileFlag)] =
     &[("-f", FileFlag::Short), ("--torrc-file", FileFlag::Long), ("--defaults-torrc", FileFlag::Defaults)];
 
+const COMMANDS: &[(&str, Command)] = &[
+    ("--verify-config", Command::VerifyConfig),
+    ("--dump-config", Command::DumpConfig),
+    ("--list-fingerprint", Command::ListFingerprint),
+    ("--hash-password", Command::HashPassword),
+];
+
 const NOT_BUILT: &[&str] = &[
-    "--hash-password",
-    "--dump-config",
-    "--list-fingerprint",
     "--keygen",
     "--keygen-family",
     "--key-expiration",
@@ -273,7 +347,6 @@ const NOT_BUILT: &[&str] = &[
     "--newpass",
     "--no-passphrase",
     "--passphrase-fd",
-    "--list-modules",
     "--library-versions",
     "--nt-service",
     "-nt-service",
@@ -285,7 +358,7 @@ mod tests {
     use super::*;
 
     fn parse(args: &[&str]) -> Result<Invocation, CommandLineError> {
-        Invocation::parse(args)
+        Invocation::parse(args).map_err(|bad| bad.error)
     }
 
     fn run(args: &[&str]) -> CommandLine {
@@ -327,6 +400,37 @@ mod tests {
         assert_eq!(parse(&["-h", "--version"]), Ok(Invocation::Help));
         assert!(matches!(parse(&["--verify-config", "-f", "x"]), Ok(Invocation::VerifyConfig(_))));
         assert_eq!(parse(&["--keygen"]), Err(CommandLineError::NotBuilt("--keygen")));
+    }
+
+    #[test]
+    fn the_last_command_counts_and_its_argument_may_be_missing() {
+        let dumped = |args: &[&str]| match parse(args) {
+            Ok(Invocation::DumpConfig(line, extent)) => (line.options.len(), extent),
+            other => panic!("{args:?} gave {other:?}"),
+        };
+        assert_eq!(dumped(&["--dump-config", "short", "--Log", "info"]), (1, "short".to_owned()));
+        assert_eq!(dumped(&["--dump-config", "--Log", "info"]), (1, String::new()));
+        assert_eq!(dumped(&["--verify-config", "--dump-config"]), (0, String::new()));
+        assert!(matches!(
+            parse(&["--dump-config", "full", "--verify-config"]),
+            Ok(Invocation::VerifyConfig(_))
+        ));
+        assert!(
+            matches!(parse(&["--list-fingerprint", "-f", "x"]), Ok(Invocation::ListFingerprint(_, key)) if key.is_empty())
+        );
+        assert!(
+            matches!(parse(&["--hash-password", "-x"]), Ok(Invocation::HashPassword(_, word)) if word == "-x")
+        );
+        assert_eq!(parse(&["--hash-password"]), Err(CommandLineError::NoValue("--hash-password".into())));
+    }
+
+    #[test]
+    fn an_error_is_as_quiet_as_it_was_asked_to_be() {
+        let verbosity = |args: &[&str]| Invocation::parse(args).unwrap_err().verbosity;
+        assert_eq!(verbosity(&["--quiet", "--x"]), Verbosity::Quiet);
+        assert_eq!(verbosity(&["--hush", "--x"]), Verbosity::Hush);
+        assert_eq!(verbosity(&["--dump-config", "--x"]), Verbosity::Quiet);
+        assert_eq!(verbosity(&["--x"]), Verbosity::Normal);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::control::ControlConfig;
-use crate::log::LogTarget;
-use crate::{LogLine, SocksListener, SocksPolicy};
+use crate::log::{LogTarget, Severity};
+use crate::{LogLine, SocksListener, SocksPolicy, Verbosity};
 
 /// The whole configuration of a client.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -122,6 +122,19 @@ impl Default for LogConfig {
             truncate_files: false,
             protocol_warnings: false,
         }
+    }
+}
+
+impl LogConfig {
+    /// What is logged where no `Log` line says anything: also until the configuration has been read.
+    pub fn without_log_lines(verbosity: Verbosity) -> Self {
+        let from = |severity| vec![LogLine::from(severity, LogTarget::Stdout)];
+        let lines = match verbosity {
+            Verbosity::Normal => from(Severity::Notice),
+            Verbosity::Hush => from(Severity::Warn),
+            Verbosity::Quiet => Vec::new(),
+        };
+        Self { lines, ..Self::default() }
     }
 }
 

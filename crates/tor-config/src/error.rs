@@ -58,6 +58,21 @@ impl ConfigError {
         }
     }
 
+    /// What the log says of it, a warning a line: where it is and what may help, then what C Tor says, which is what
+    /// tools read.
+    pub fn log_lines(&self) -> Vec<String> {
+        let plain = self.plain();
+        if matches!(self.problem, Problem::Syntax(_) | Problem::TooDeep) {
+            vec![format!("Error while parsing configuration: {self}")]
+        } else if !matches!(self.problem, Problem::Unreadable { .. }) {
+            vec![self.to_string(), format!("Failed to parse/validate config: {plain}")]
+        } else if self.at == Origin::CommandLine {
+            vec![plain]
+        } else {
+            vec![self.to_string(), plain]
+        }
+    }
+
     fn prefix(&self) -> String {
         if self.option.is_empty() { String::new() } else { format!("{}: ", self.option) }
     }

@@ -8,7 +8,8 @@ use crate::resolve::expand_home;
 use crate::table::Network;
 use crate::torrc::Entries;
 use crate::{
-    CommandLine, Config, ConfigError, Line, Notice, Origin, Problem, Settings, Torrc, torrc::SyntaxError,
+    CommandLine, Config, ConfigError, Line, Mark, Notice, Origin, Problem, Settings, Torrc,
+    torrc::SyntaxError,
 };
 
 /// What the machine says.
@@ -93,8 +94,11 @@ pub fn load(
 ) -> Result<Loaded, ConfigError> {
     let mut notices = command_line.notices.clone();
     let reader = Reader::new(files);
-    let (torrc_defaults, defaults) = defaults_source(command_line, &reader, environment, &mut notices)?;
+    let (torrc_defaults, mut defaults) = defaults_source(command_line, &reader, environment, &mut notices)?;
     let (torrc, lines) = torrc_source(command_line, &reader, environment, &mut notices)?;
+    if torrc.is_none() && torrc_defaults.is_none() && command_line.torrc == Torrc::Default {
+        defaults = Source::without_files();
+    }
     let mut loaded = flatten(&defaults, &lines, Network::Public, command_line, environment, notices)?;
     loaded.torrc = torrc;
     loaded.torrc_defaults = torrc_defaults;
@@ -106,6 +110,20 @@ pub fn load(
 pub(crate) struct Source {
     lines: Vec<Line>,
     includes: bool,
+}
+
+impl Source {
+    /// The defaults where nobody has written any file: there is a control port, and who may read this user's files may
+    /// use it. C Tor would have none.
+    fn without_files() -> Self {
+        let line = |key: &str, value: &str| Line {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            mark: Mark::Set,
+            origin: Origin::Default,
+        };
+        Self { lines: vec![line("ControlPort", "9051"), line("CookieAuthentication", "1")], includes: false }
+    }
 }
 
 /// Reads text that a controller sends as if it were a torrc.

@@ -11,7 +11,7 @@ use crate::config::{
 };
 use crate::control;
 use crate::dirline::{DirLineError, check_authority, check_fallback};
-use crate::log::{LogError, LogTarget, Severity};
+use crate::log::{LogError, LogTarget};
 use crate::port::{Bind, PortError};
 use crate::quote::quote;
 use crate::{AutoBool, ConfigError, LogLine, Notice, Settings, SocksListener, SocksPolicy, Value, Verbosity};
@@ -162,11 +162,7 @@ fn log(
         lines.push(parsed);
     }
     if lines.is_empty() {
-        match verbosity {
-            Verbosity::Normal => lines.push(LogLine::notices_to(LogTarget::Stdout)),
-            Verbosity::Hush => lines.push(LogLine::from(Severity::Warn, LogTarget::Stdout)),
-            Verbosity::Quiet => {}
-        }
+        lines = LogConfig::without_log_lines(verbosity).lines;
     }
     let safe = match settings.text("SafeLogging").unwrap_or_default().to_ascii_lowercase().as_str() {
         "" | "0" => SafeLogging::Off,

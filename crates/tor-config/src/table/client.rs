@@ -27,7 +27,7 @@ pub(super) static CLIENT: &[OptionSpec] = &[
     row("__LeaveStreamsUnattached", Bool, Some("0"), Built).unsaved(),
     row("__MetricsPort", Dependent("MetricsPortLines"), None, Unbuilt).unsaved(),
     row("__NATDPort", Dependent("NATDPortLines"), None, Unbuilt).unsaved(),
-    row("__OwningControllerFD", U64, Some("18446744073709551615"), Unbuilt).immutable().unsaved(),
+    row("__OwningControllerFD", U64, Some("18446744073709551615"), Built).immutable().unsaved(),
     row("__OwningControllerProcess", String, None, Built).unsaved(),
     row("__ReloadTorrcOnSIGHUP", Bool, Some("1"), Built).unsaved(),
     row("__SocksPort", Dependent("SocksPortLines"), None, Built).unsaved(),
