@@ -39,6 +39,12 @@ pub struct Channel {
     padding: Padding,
     stats: Stats,
     keepalive: Duration,
+    /// The peer understands PADDING_NEGOTIATE.
+    agreed: bool,
+    /// The peer was told not to pad.
+    peer_is_quiet: bool,
+    /// How long the channel may be unused where nothing is reduced.
+    idle: Duration,
     idle_timeout: Duration,
     /// Since when there have been no circuits.
     unused_since: Option<Instant>,
@@ -122,28 +128,46 @@ impl Channel {
         out: &mut BytesMut,
     ) -> Self {
         let agreed = link.version >= LinkVersion::V5;
-        let (on, reduced) = match config.connection_padding {
-            ConnectionPadding::Off => (false, false),
-            ConnectionPadding::Auto => (agreed, config.reduced_connection_padding),
-            ConnectionPadding::Always => (true, config.reduced_connection_padding),
-        };
-        if agreed && (!on || reduced) {
-            put(&PaddingNegotiate::Stop, out);
-        }
         let spread = u32::try_from(IDLE_TIMEOUT.as_secs() / 2).unwrap_or(0);
         let idle = IDLE_TIMEOUT + Duration::from_secs(below(spread, rng).into());
         let mut channel = Self {
             circuits: Circuits::default(),
-            padding: Padding::new(now, on, reduced, config.padding),
+            padding: Padding::new(now, false, false, config.padding),
             stats: Stats::default(),
             keepalive: config.keepalive_period,
-            idle_timeout: if config.reduced_connection_padding { idle / 2 } else { idle },
+            agreed,
+            peer_is_quiet: false,
+            idle,
+            idle_timeout: idle,
             unused_since: Some(now),
             last_write: now,
             look: now,
         };
+        channel.set_config(now, config, out);
         channel.look = channel.next_look();
         channel
+    }
+
+    /// Other things are configured from now on. Where the relay was told to pad otherwise than it should now, the cell
+    /// that says so is appended to `out`.
+    pub fn set_config(&mut self, now: Instant, config: &ChannelConfig, out: &mut BytesMut) {
+        let (on, reduced) = match config.connection_padding {
+            ConnectionPadding::Off => (false, false),
+            ConnectionPadding::Auto => (self.agreed, config.reduced_connection_padding),
+            ConnectionPadding::Always => (true, config.reduced_connection_padding),
+        };
+        let quiet = !on || reduced;
+        if self.agreed && quiet != self.peer_is_quiet {
+            self.peer_is_quiet = quiet;
+            // Zeros: as the consensus says.
+            let start = PaddingNegotiate::Start { low_ms: 0, high_ms: 0 };
+            put(if quiet { &PaddingNegotiate::Stop } else { &start }, out);
+        }
+        self.padding.set_mode(on, reduced);
+        self.padding.set_params(config.padding);
+        self.keepalive = config.keepalive_period;
+        self.idle_timeout = if config.reduced_connection_padding { self.idle / 2 } else { self.idle };
+        self.look_at(self.next_look().max(now));
     }
 
     /// A circuit id for a new circuit: random, and one that means nothing else to the peer.

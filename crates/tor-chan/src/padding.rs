@@ -128,6 +128,12 @@ impl Padding {
         self.usage = self.usage.max(usage);
     }
 
+    /// Whether to pad, and whether little.
+    pub(crate) const fn set_mode(&mut self, on: bool, reduced: bool) {
+        self.on = on;
+        self.reduced = reduced;
+    }
+
     pub(crate) fn set_params(&mut self, params: PaddingParams) {
         self.params = params;
         self.state = State::Busy;

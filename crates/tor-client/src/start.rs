@@ -12,7 +12,7 @@
 //! | the rest of `socks`, `circuits.long_lived_ports`, `log.safe` | for the clients that come in from then on |
 //! | `socks.timeout`, `circuits.max_dirtiness`, `.stream_timeout`, `.disable_predicted` | at once, for circuits that exist too ([`CircMgr::set_timing`](tor_circmgr::CircMgr::set_timing)) |
 //! | `circuits.build_timeout`, `.paths_needed`, `.enforce_distinct_subnets`, `guards`, `link.use_ipv4`, `.use_ipv6`, `.prefer_ipv6` | for paths that are chosen from then on; where guards come into use, circuits without one get no new streams, as in C Tor |
-//! | `link.padding`, `.reduced_padding`, `.keepalive` | for channels that are opened from then on |
+//! | `link.padding`, `.reduced_padding`, `.keepalive` | for the channels that are open, too; the relay is told |
 //! | `directory` | the documents on disk are read anew and judged by the new authorities; no circuit of before gets new streams |
 //! | `log` | files are opened anew at each change, as C Tor does; see [`Log`] |
 //! | `disable_network` | ports, circuits, channels and fetches end, or begin |
@@ -172,7 +172,8 @@ impl Running {
         }
         ports.commit();
         let manager = &self.network.manager;
-        self.network.channels.set_config(settings::channels(&new));
+        let (channels, config) = (Arc::clone(&self.network.channels), settings::channels(&new));
+        clock::spawn(async move { channels.set_config(config).await });
         manager.factory().set_settings(settings::circuits(&new));
         manager.set_timing(settings::timing(&new, *dormant));
         if new.guards.enabled && !old.guards.enabled {

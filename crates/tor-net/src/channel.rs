@@ -55,6 +55,8 @@ pub(crate) enum Down {
     Usage(Usage),
     /// Link padding parameters changed.
     Padding(tor_chan::PaddingParams),
+    /// What is configured of channels changed.
+    Config(Box<tor_chan::ChannelConfig>),
     /// Somebody wants to know what has passed.
     Stats(oneshot::Sender<Stats>),
 }
@@ -181,6 +183,11 @@ impl ChannelHandle {
     /// Tells the channel the link padding that the consensus and the configuration ask for.
     pub async fn set_padding(&self, params: tor_chan::PaddingParams) {
         let _closed = self.down.send(Down::Padding(params)).await;
+    }
+
+    /// Tells the channel what is configured of channels.
+    pub async fn set_config(&self, config: tor_chan::ChannelConfig) {
+        let _closed = self.down.send(Down::Config(Box::new(config))).await;
     }
 
     /// Makes room for a circuit.
@@ -330,6 +337,11 @@ impl ChannelTask {
             }
             Down::Usage(usage) => self.engine.on_usage(clock::now(), usage),
             Down::Padding(params) => self.engine.set_padding_params(clock::now(), params),
+            Down::Config(config) => {
+                self.engine.set_config(clock::now(), &config, &mut self.out);
+                let cells = self.out.split();
+                self.link.queue(&cells)?;
+            }
             Down::Stats(reply) => {
                 let _caller_is_gone = reply.send(self.engine.stats());
             }

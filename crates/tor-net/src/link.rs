@@ -133,10 +133,19 @@ impl Channels {
         }
     }
 
-    /// What the configuration says of the channels that are opened from now on. What the consensus says stays.
-    pub fn set_config(&self, new: ChannelConfig) {
-        let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-        *config = ChannelConfig { padding: config.padding, ..new };
+    /// What the configuration says of the channels that are open and those to come. What the consensus says stays.
+    pub async fn set_config(&self, new: ChannelConfig) {
+        let new = {
+            let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+            *config = ChannelConfig { padding: config.padding, ..new };
+            config.clone()
+        };
+        for slot in self.slots() {
+            let channel = slot.state.lock().await.channel.clone();
+            if let Some(channel) = channel {
+                channel.set_config(new.clone()).await;
+            }
+        }
     }
 
     /// Lets go of every channel, and opens no other until [`Channels::reopen`]. A channel closes with its last circuit.
@@ -153,14 +162,16 @@ impl Channels {
     /// Applies new padding parameters to the channels that are open and to those to come.
     pub async fn set_padding(&self, params: tor_chan::PaddingParams) {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).padding = params;
-        let slots: Vec<_> =
-            self.slots.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        for slot in slots {
+        for slot in self.slots() {
             let channel = slot.state.lock().await.channel.clone();
             if let Some(channel) = channel {
                 channel.set_padding(params).await;
             }
         }
+    }
+
+    fn slots(&self) -> Vec<Arc<Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     async fn dial(&self, relay: &RelayAddress, waiting: &AtomicUsize) -> Result<ChannelHandle, ChannelError> {

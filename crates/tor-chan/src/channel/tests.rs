@@ -449,3 +449,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_configured_changes_while_the_channel_is_open() {
+    let mut bench = Bench::new();
+    bench.circuit();
+    let with = |connection_padding, reduced_connection_padding| ChannelConfig {
+        connection_padding,
+        reduced_connection_padding,
+        ..ChannelConfig::default()
+    };
+    let mut told = |config: &ChannelConfig| {
+        bench.channel.set_config(bench.now, config, &mut bench.out);
+        let told = bench.out.split();
+        // The body begins behind circuit id and command: version, then what to do.
+        told.chunks(CELL_LEN).map(|cell| cell[6]).collect::<Vec<_>>()
+    };
+    let (stop, start) = (1, 2);
+    assert_eq!(told(&with(ConnectionPadding::Auto, false)), [], "nothing is new");
+    assert_eq!(told(&with(ConnectionPadding::Auto, true)), [stop]);
+    assert_eq!(told(&with(ConnectionPadding::Off, false)), [], "it has stopped already");
+    assert_eq!(told(&with(ConnectionPadding::Always, false)), [start]);
+
+    // A shorter keepalive holds from the next look on.
+    let soon = ChannelConfig {
+        keepalive_period: secs(1),
+        connection_padding: ConnectionPadding::Off,
+        ..ChannelConfig::default()
+    };
+    assert_eq!(told(&soon), [stop]);
+    let began = bench.now;
+    assert_eq!(bench.wait_for_cells(), [ChanCmd::PADDING]);
+    assert!(bench.now <= began + secs(2));
+}
