@@ -16,6 +16,8 @@ use crate::cli::fail;
 
 /// How long the last replies may take on their way to controllers.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+/// How often the log says how the client is, as C Tor's default is.
+const HEARTBEAT: Duration = Duration::from_secs(6 * 3600);
 
 /// Runs a client until it is told to end. One thread: what one thread does needs no hand-over, and the bytes stay
 /// in its caches.
@@ -55,9 +57,8 @@ async fn serve(loaded: Loaded, log: Log) -> ExitCode {
     let (client, mut control) = match start(loaded, log).await {
         Ok(started) => started,
         Err(StartError::Config(refused)) => {
-            warn!("{}", refused.detail());
             warn!("Failed to parse/validate config: {refused}");
-            error!("Reading config failed--see warnings above.");
+            error!("Reading config failed--see warnings above. For usage, try -h.");
             return ExitCode::FAILURE;
         }
         Err(failed) => {
@@ -104,6 +105,8 @@ async fn serve(loaded: Loaded, log: Log) -> ExitCode {
 /// The control ports open first: a controller may want to see all that follows.
 async fn start(loaded: Loaded, log: Log) -> Result<(Arc<Client>, Control), StartError> {
     let events = Dispatcher::new();
+    let telling = log.clone();
+    events.on_interest_changed(move || telling.interest_changed());
     let surroundings = Surroundings { log: Some(log), events: Arc::new(events.clone()) };
     let client = Arc::new(Client::new(loaded.config.clone(), surroundings).await?);
     let control = Control::start(Arc::clone(&client), events, loaded)?;
@@ -111,14 +114,17 @@ async fn start(loaded: Loaded, log: Log) -> Result<(Arc<Client>, Control), Start
     Ok((client, control))
 }
 
-/// Says when the proxy can be used. Never ends.
+/// Says when the proxy can be used, and now and then how it is. Never ends.
 async fn announce(client: &Client) {
     client.ready().await;
     let ports = client.socks_ports().join(", ");
     if !ports.is_empty() {
         info!("The SOCKS proxy is ready on {ports}.");
     }
-    std::future::pending::<()>().await;
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        client.heartbeat();
+    }
 }
 
 /// The signals that C Tor knows and a client can obey.

@@ -13,7 +13,8 @@
 //! | `socks.timeout`, `circuits.max_dirtiness`, `.stream_timeout`, `.disable_predicted` | at once, for circuits that exist too ([`CircMgr::set_timing`](tor_circmgr::CircMgr::set_timing)) |
 //! | `circuits.build_timeout`, `.paths_needed`, `.enforce_distinct_subnets`, `guards`, `link.use_ipv4`, `.use_ipv6`, `.prefer_ipv6` | for paths that are chosen from then on; where guards come into use, circuits without one get no new streams, as in C Tor |
 //! | `link.padding`, `.reduced_padding`, `.keepalive` | for the channels that are open, too; the relay is told |
-//! | `directory` | the documents on disk are read anew and judged by the new authorities; no circuit of before gets new streams |
+//! | `directory.useless_descriptors`, `.extra_info` | fetches begin, or no more are made |
+//! | the rest of `directory` | the documents on disk are read anew and judged by the new authorities; no circuit of before gets new streams |
 //! | `log` | files are opened anew at each change, as C Tor does; see [`Log`] |
 //! | `disable_network` | ports, circuits, channels and fetches end, or begin |
 //! | `process.owner` | whoever watches [`Client::config_changes`](crate::Client::config_changes) |
@@ -119,7 +120,12 @@ impl Running {
             log.tell(Arc::clone(&surroundings.events));
         }
         let ledger = Ledger::new(surroundings.events);
-        let network = Network::new(&config, guards, state, store, ledger).await?;
+        let network = Network::new(&config, guards, state, store, ledger).await;
+        let network = network.inspect_err(|error| {
+            if let StartError::Config(error) = error {
+                say(error);
+            }
+        })?;
         Ok(Self {
             network,
             config: watch::Sender::new(Arc::new(config)),
@@ -180,8 +186,10 @@ impl Running {
             info!("Changed to using entry guards. Abandoning previous circuits.");
             manager.retire_all();
         }
-        if new.directory != old.directory {
-            self.network.replace_directory(directory.0, directory.1);
+        if settings::other_documents(&old, &new) {
+            self.network.replace_directory(directory.0, directory.1, settings::wanted(&new));
+        } else {
+            self.network.documents().set_wanted(settings::wanted(&new));
         }
         let new = Arc::new(new);
         self.config.send_replace(Arc::clone(&new));

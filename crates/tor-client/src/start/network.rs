@@ -16,7 +16,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tor_circmgr::CircMgr;
 use tor_config::Config;
 use tor_ctrl_events::{EventSink, Severity, Status, StatusType};
-use tor_dir::{DirConfig, NetworkView};
+use tor_dir::{DirConfig, DirWanted, NetworkView};
 use tor_net::{
     Bootstrap, Channels, Directory, DirectorySettings, DiskStore, Documents, Ledger, Phase, RelayCircuits,
     StateFile, TlsConfig,
@@ -103,6 +103,7 @@ impl Network {
         let directory = with.open(dir_config, servers).await;
         let documents = directory.documents();
         documents.set_network(false);
+        documents.set_wanted(settings::wanted(config));
         let (mut running, mut tasks) = (Tasks::default(), Tasks::default());
         running.spawn(directory.run());
         tasks.spawn(drive_circuits(Arc::clone(&manager)));
@@ -169,7 +170,7 @@ impl Network {
 
     /// Others are believed from now on: what is on disk is read and judged anew. Circuits through relays that are
     /// named by nobody else any more get no new streams.
-    pub(crate) fn replace_directory(&self, config: DirConfig, servers: DirectorySettings) {
+    pub(crate) fn replace_directory(&self, config: DirConfig, servers: DirectorySettings, wanted: DirWanted) {
         let (with, place, on) = (self.with.clone(), Arc::clone(&self.documents), Arc::clone(&self.on));
         let mut running = Tasks::default();
         running.spawn(async move {
@@ -178,6 +179,7 @@ impl Network {
                 let mut place = lock(&place);
                 *place = directory.documents();
                 place.set_network(on.load(Ordering::Relaxed));
+                place.set_wanted(wanted);
             }
             directory.run().await;
         });

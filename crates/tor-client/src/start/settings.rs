@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tor_chan::{ChannelConfig, ConnectionPadding};
 use tor_circmgr::Timing;
-use tor_config::{AutoBool, Config};
-use tor_dir::{DirConfig, DirServer};
+use tor_config::{AutoBool, Config, DirectoryConfig};
+use tor_dir::{DirConfig, DirServer, DirWanted};
 use tor_net::{CircuitSettings, DirectorySettings};
 use tor_netdoc::NetworkKind;
 use tor_path::PathConfig;
@@ -30,6 +30,23 @@ pub(crate) fn directory(config: &Config) -> Result<(DirConfig, DirectorySettings
     };
     dir.max_bootstrap_fetches = usize::try_from(config.directory.bootstrap_parallel).unwrap_or(1);
     Ok((dir, settings))
+}
+
+/// Whether other documents are believed, or others are asked for them.
+pub(crate) fn other_documents(old: &Config, new: &Config) -> bool {
+    let same = DirectoryConfig {
+        useless_descriptors: old.directory.useless_descriptors,
+        extra_info: old.directory.extra_info,
+        geoip: old.directory.geoip.clone(),
+        geoip6: old.directory.geoip6.clone(),
+        ..new.directory.clone()
+    };
+    same != old.directory
+}
+
+/// Which documents are fetched beyond those that a client needs.
+pub(crate) fn wanted(config: &Config) -> DirWanted {
+    DirWanted { useless: config.directory.useless_descriptors, extra_info: config.directory.extra_info }
 }
 
 fn servers(config: &Config) -> Result<(Vec<DirServer>, Vec<DirServer>), ReconfigureError> {
