@@ -120,6 +120,7 @@ impl Running {
             log.tell(Arc::clone(&surroundings.events));
         }
         let ledger = Ledger::new(surroundings.events);
+        ledger.tell_connection_bytes(config.control.conn_bw_events);
         let network = Network::new(&config, guards, state, store, ledger).await;
         let network = network.inspect_err(|error| {
             if let StartError::Config(error) = error {
@@ -180,6 +181,7 @@ impl Running {
         let manager = &self.network.manager;
         let (channels, config) = (Arc::clone(&self.network.channels), settings::channels(&new));
         clock::spawn(async move { channels.set_config(config).await });
+        self.network.ledger.tell_connection_bytes(new.control.conn_bw_events);
         manager.factory().set_settings(settings::circuits(&new));
         manager.set_timing(settings::timing(&new, *dormant));
         if new.guards.enabled && !old.guards.enabled {

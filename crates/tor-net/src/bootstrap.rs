@@ -258,9 +258,10 @@ fn status(severity: Severity, percent: u8, phase: Phase) -> Status {
 
 /// What went wrong, as C Tor says it: what the system says, where it is the system that does.
 fn described(error: &ChannelError) -> String {
-    let text = match error {
-        ChannelError::Connect(error) | ChannelError::Io(error) => error.to_string(),
-        error => error.to_string(),
+    let text = if let ChannelError::Connect(error) | ChannelError::Io(error) = error {
+        error.to_string()
+    } else {
+        error.to_string()
     };
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }

@@ -21,6 +21,8 @@ use crate::ChannelError;
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     live: Mutex<BTreeMap<ConnId, Arc<Entry>>>,
+    /// `TestingEnableConnBwEvent`.
+    told: AtomicBool,
 }
 
 /// One connection to a relay, for whoever holds it: it is over when this is dropped.
@@ -92,9 +94,14 @@ impl Ledger {
             .collect()
     }
 
+    /// Whether there are CONN_BW events for who wants them (`TestingEnableConnBwEvent`); at first there are none.
+    pub fn tell_connection_bytes(&self, tell: bool) {
+        self.connections.told.store(tell, Ordering::Relaxed);
+    }
+
     /// What moved in the last second on each connection on which something did.
     pub(super) fn connection_bandwidth(&self) {
-        if !self.events.wants(EventKind::ConnBw) {
+        if !self.connections.told.load(Ordering::Relaxed) || !self.events.wants(EventKind::ConnBw) {
             return;
         }
         let live: Vec<_> = self.live_connections().values().cloned().collect();
@@ -175,12 +182,11 @@ impl Entry {
 /// Why a connection is over, in the words of C Tor (`orconn_end_reason_to_control_string`).
 pub(crate) fn reason(error: &ChannelError) -> OrConnReason {
     match error {
-        ChannelError::Connect(error) | ChannelError::Io(error) => reason_of_io(error.kind()),
+        ChannelError::Connect(error) | ChannelError::Io(error) => {
+            reason_of_io(error.kind()).unwrap_or(OrConnReason::Misc)
+        }
         // Its kind tells whether TLS or what is below it went wrong.
-        ChannelError::Tls(error) => match reason_of_io(error.kind()) {
-            OrConnReason::Misc => OrConnReason::TlsError,
-            reason => reason,
-        },
+        ChannelError::Tls(error) => reason_of_io(error.kind()).unwrap_or(OrConnReason::TlsError),
         ChannelError::Link(LinkError::WrongRsaId { .. } | LinkError::WrongEd25519Id { .. }) => {
             OrConnReason::Identity
         }
@@ -191,20 +197,22 @@ pub(crate) fn reason(error: &ChannelError) -> OrConnReason {
     }
 }
 
-fn reason_of_io(kind: ErrorKind) -> OrConnReason {
-    match kind {
-        ErrorKind::ConnectionRefused => OrConnReason::ConnectRefused,
-        ErrorKind::ConnectionReset => OrConnReason::ConnectReset,
-        ErrorKind::TimedOut => OrConnReason::Timeout,
-        ErrorKind::NetworkUnreachable
-        | ErrorKind::NetworkDown
-        | ErrorKind::HostUnreachable
-        | ErrorKind::NotConnected => OrConnReason::NoRoute,
-        // The other end closed it.
-        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => OrConnReason::Done,
-        ErrorKind::OutOfMemory | ErrorKind::PermissionDenied | ErrorKind::InvalidInput => {
-            OrConnReason::ResourceLimit
-        }
-        _ => OrConnReason::Misc,
-    }
+fn reason_of_io(kind: ErrorKind) -> Option<OrConnReason> {
+    REASONS.iter().find(|(known, _)| *known == kind).map(|(_, reason)| reason.clone())
 }
+
+const REASONS: [(ErrorKind, OrConnReason); 12] = [
+    (ErrorKind::ConnectionRefused, OrConnReason::ConnectRefused),
+    (ErrorKind::ConnectionReset, OrConnReason::ConnectReset),
+    (ErrorKind::TimedOut, OrConnReason::Timeout),
+    (ErrorKind::NetworkUnreachable, OrConnReason::NoRoute),
+    (ErrorKind::NetworkDown, OrConnReason::NoRoute),
+    (ErrorKind::HostUnreachable, OrConnReason::NoRoute),
+    (ErrorKind::NotConnected, OrConnReason::NoRoute),
+    // The other end closed it.
+    (ErrorKind::UnexpectedEof, OrConnReason::Done),
+    (ErrorKind::BrokenPipe, OrConnReason::Done),
+    (ErrorKind::OutOfMemory, OrConnReason::ResourceLimit),
+    (ErrorKind::PermissionDenied, OrConnReason::ResourceLimit),
+    (ErrorKind::InvalidInput, OrConnReason::ResourceLimit),
+];

@@ -186,6 +186,7 @@ async fn nobody_there_is_a_failed_connection() {
 async fn bytes_are_counted() {
     let world = World::ready().await;
     world.converse().await;
+    world.ledger.tell_connection_bytes(true);
     world.ledger.tick();
     let from = world.tape.len();
     let before = world.ledger.traffic();
