@@ -184,7 +184,7 @@ impl Client {
 
     /// Whether a circuit was built since the network was switched on: `GETINFO status/circuit-established`.
     pub fn has_built_a_circuit(&self) -> bool {
-        self.running.network.is_established()
+        self.bootstrap().is_circuit_established()
     }
 
     /// Whether [`Client::set_dormant`] holds.

@@ -173,6 +173,7 @@ impl Bootstrap {
     pub fn circuit_established(&self) {
         self.reached(Phase::Done);
         if !self.established.swap(true, Ordering::Relaxed) {
+            debug!("Tor has successfully opened a circuit. Looks like client functionality is working.");
             self.tell("CIRCUIT_ESTABLISHED");
         }
     }
@@ -180,6 +181,11 @@ impl Bootstrap {
     /// Whether a circuit for streams was built, and nothing since has made it doubtful that another could be.
     pub fn is_circuit_established(&self) -> bool {
         self.established.load(Ordering::Relaxed)
+    }
+
+    /// The network is switched off: nobody knows whether another circuit can be built.
+    pub fn circuit_doubtful(&self) {
+        self.established.store(false, Ordering::Relaxed);
     }
 
     /// Enough is known of the network to build circuits, or not any more.

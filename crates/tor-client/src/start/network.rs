@@ -15,14 +15,13 @@ use std::{
 use tokio::{sync::watch, task::JoinHandle};
 use tor_circmgr::CircMgr;
 use tor_config::Config;
-use tor_ctrl_events::{EventSink, Severity, Status, StatusType};
 use tor_dir::{DirConfig, DirWanted, NetworkView};
 use tor_net::{
-    Bootstrap, Channels, Directory, DirectorySettings, DiskStore, Documents, Ledger, Phase, RelayCircuits,
+    Bootstrap, Channels, Directory, DirectorySettings, DiskStore, Documents, Ledger, RelayCircuits,
     StateFile, TlsConfig,
 };
 use tor_path::Guards;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::{StartError, settings, spawn};
 
@@ -45,8 +44,6 @@ pub(crate) struct Network {
     directory: Mutex<Tasks>,
     /// Whether the network is on.
     on: Arc<AtomicBool>,
-    /// Whether a circuit was built since the network was switched on.
-    established: watch::Sender<bool>,
     /// The data directory stays locked as long as this lives.
     _state: Arc<StateFile>,
     /// Those that live as long as the client.
@@ -110,9 +107,6 @@ impl Network {
         tasks.spawn(Arc::clone(&ledger).run());
         let state = Arc::new(state);
         tasks.spawn(save_guards(Arc::clone(&manager), Arc::downgrade(&state)));
-        let established = watch::Sender::new(false);
-        let tell = Arc::clone(ledger.events());
-        tasks.spawn(announce(Arc::clone(&manager), Arc::clone(&bootstrap), established.clone(), tell));
         Ok(Self {
             manager,
             bootstrap,
@@ -123,7 +117,6 @@ impl Network {
             documents: Arc::new(Mutex::new(documents)),
             directory: Mutex::new(running),
             on: Arc::new(AtomicBool::new(false)),
-            established,
             _state: state,
             _tasks: tasks,
         })
@@ -144,12 +137,7 @@ impl Network {
         self.documents().set_network(false);
         self.manager.close_all();
         self.channels.close_all();
-        self.established.send_replace(false);
-    }
-
-    /// Whether a circuit was built since the network was switched on.
-    pub(crate) fn is_established(&self) -> bool {
-        *self.established.borrow()
+        self.bootstrap.circuit_doubtful();
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -223,25 +211,5 @@ async fn save_guards(manager: Arc<CircMgr<RelayCircuits>>, state: Weak<StateFile
             warn!("Can't write the state file: {error}. Guards may be forgotten at the next start.");
         }
         tokio::time::sleep(SAVE_EVERY).await;
-    }
-}
-
-/// Says when the first circuit is there, each time the network is switched on.
-async fn announce(
-    manager: Arc<CircMgr<RelayCircuits>>,
-    bootstrap: Arc<Bootstrap>,
-    established: watch::Sender<bool>,
-    events: Arc<dyn EventSink>,
-) {
-    let mut switched_off = established.subscribe();
-    loop {
-        manager.first_circuit().await;
-        established.send_replace(true);
-        bootstrap.reached(Phase::Done);
-        debug!("Tor has successfully opened a circuit. Looks like client functionality is working.");
-        events.emit_with(StatusType::Client.kind(), || {
-            Status::new(StatusType::Client, Severity::Notice, "CIRCUIT_ESTABLISHED")
-        });
-        let _sender_is_here = switched_off.wait_for(|established| !established).await;
     }
 }
