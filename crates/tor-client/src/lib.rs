@@ -46,6 +46,7 @@
 //! what the binary uses.
 
 pub mod control;
+mod directory_info;
 pub mod log;
 mod start;
 mod stats;
@@ -226,6 +227,26 @@ impl Client {
     /// The documents of the network. To be asked for each time: other authorities mean other documents.
     pub fn documents(&self) -> Documents {
         self.running.network.documents()
+    }
+
+    /// Answers a key of GETINFO about documents or countries; `Ok(None)` if there is no such key, or it names nothing that
+    /// is known.
+    ///
+    /// # Errors
+    /// If the key has no value, with C Tor's text.
+    pub async fn directory_info(&self, key: &str) -> tor_ctrl::InfoAnswer {
+        if key.starts_with("ip-to-country/") {
+            let config = self.config();
+            return self.running.countries.answer(&config, key).await;
+        }
+        directory_info::of_documents(&self.documents(), key).await
+    }
+
+    /// The two letters of the country that an address is in, by the files that the configuration names: `??` if they do not
+    /// say, `None` if there is no file.
+    pub async fn country(&self, address: std::net::IpAddr) -> Option<String> {
+        let config = self.config();
+        self.running.countries.country(&config, address).await
     }
 
     /// When the client was started.

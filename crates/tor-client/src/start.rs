@@ -44,7 +44,7 @@ pub use error::{ReconfigureError, StartError};
 
 pub(crate) use network::Network;
 
-use crate::Log;
+use crate::{Log, directory_info::Countries};
 use ports::Ports;
 
 /// What a client is started with besides its configuration.
@@ -89,6 +89,7 @@ pub(crate) struct Running {
     pub(crate) config: watch::Sender<Arc<Config>>,
     pub(crate) log: Option<Log>,
     pub(crate) started: Instant,
+    pub(crate) countries: Countries,
     state: Mutex<State>,
 }
 
@@ -132,6 +133,7 @@ impl Running {
             config: watch::Sender::new(Arc::new(config)),
             log: surroundings.log,
             started: clock::now(),
+            countries: Countries::default(),
             state: Mutex::default(),
         })
     }

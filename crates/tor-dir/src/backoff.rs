@@ -16,17 +16,23 @@ pub(crate) struct Backoff {
     initial: Duration,
     last: Duration,
     next: Instant,
+    advanced: u32,
 }
 
 impl Backoff {
     /// A schedule whose first try is after `initial`.
     pub(crate) fn new(initial: Duration, now: Instant) -> Self {
-        Self { initial, last: Duration::ZERO, next: now + initial }
+        Self { initial, last: Duration::ZERO, next: now + initial, advanced: 0 }
     }
 
     /// When the next try is due.
     pub(crate) const fn next(&self) -> Instant {
         self.next
+    }
+
+    /// How often [`Self::advance`] was called since the start, and the delay that it came to last.
+    pub(crate) const fn position(&self) -> (u32, Duration) {
+        (self.advanced, self.last)
     }
 
     pub(crate) fn is_due(&self, now: Instant) -> bool {
@@ -45,6 +51,7 @@ impl Backoff {
         let high = (self.last * 3).max(base + Duration::from_secs(1));
         self.last = scale(base, high, random).min(MAX_DELAY);
         self.next = now + self.last;
+        self.advanced = self.advanced.saturating_add(1);
     }
 
     /// Starts over.

@@ -21,8 +21,6 @@ use tor_id::Fault;
 pub const FREE_OUTPUT: usize = 5 * 1024 * 1024;
 /// Most bytes of output for each byte of input, beyond [`FREE_OUTPUT`].
 pub const MAX_FACTOR: usize = 25;
-/// Longest output of all; C Tor stops at 25 times 16 MiB.
-pub const MAX_OUTPUT: usize = 128 * 1024 * 1024;
 /// Most memory for a decoder's window.
 const MAX_WINDOW: usize = 16 * 1024 * 1024;
 /// Most streams in one body.
@@ -103,27 +101,27 @@ impl Encoding {
         }
     }
 
-    /// Decodes a whole body. If it is not encoded as it says but seems to be encoded otherwise, that is tried.
+    /// Decodes a whole body to at most `max` bytes. If it is not encoded as it says but seems to be encoded otherwise, that is tried.
     ///
     /// # Errors
     /// If the body is corrupt, cut short, or a bomb.
-    pub fn decode(self, body: &[u8]) -> Result<Vec<u8>, EncodingError> {
+    pub fn decode(self, body: &[u8], max: usize) -> Result<Vec<u8>, EncodingError> {
         let guess = Self::guess(body);
         if self == Self::Identity {
-            return guess.decode_as_labelled(body);
+            return guess.decode_as_labelled(body, max);
         }
-        match self.decode_as_labelled(body) {
-            Err(EncodingError::Corrupt) if guess != self => guess.decode_as_labelled(body),
+        match self.decode_as_labelled(body, max) {
+            Err(EncodingError::Corrupt) if guess != self => guess.decode_as_labelled(body, max),
             result => result,
         }
     }
 
-    fn decode_as_labelled(self, body: &[u8]) -> Result<Vec<u8>, EncodingError> {
+    fn decode_as_labelled(self, body: &[u8], max: usize) -> Result<Vec<u8>, EncodingError> {
         if self == Self::Identity {
             return Ok(body.to_vec());
         }
         let input = Input { body, left: Cell::new(body.len()) };
-        let mut output = Output { input: &input, bytes: Vec::new(), bomb: None };
+        let mut output = Output { input: &input, max, bytes: Vec::new(), bomb: None };
         for _ in 0..MAX_STREAMS {
             self.decode_stream(&input, &mut output)
                 .map_err(|error| output.bomb.unwrap_or_else(|| blame(&error)))?;
@@ -208,6 +206,7 @@ impl BufRead for &Input<'_> {
 /// The output of all streams; fails when it grows too long for the input so far.
 struct Output<'a> {
     input: &'a Input<'a>,
+    max: usize,
     bytes: Vec<u8>,
     bomb: Option<EncodingError>,
 }
@@ -217,7 +216,7 @@ impl Write for Output<'_> {
         let output = self.bytes.len() + chunk.len();
         let input = self.input.body.len() - self.input.left.get();
         // MUST: no more than 25 times the input, beyond the first 5 MiB.
-        if output > MAX_OUTPUT || output > FREE_OUTPUT && output / MAX_FACTOR > input {
+        if output > self.max || output > FREE_OUTPUT && output / MAX_FACTOR > input {
             self.bomb = Some(EncodingError::Bomb { input, output });
             return Err(io::ErrorKind::FileTooLarge.into());
         }

@@ -13,14 +13,13 @@ use crate::{Encoding, EncodingError, dates};
 
 /// Longest head, in bytes.
 const MAX_HEAD: usize = 50_000;
-/// Longest body, in bytes, as it comes over the wire.
-const MAX_BODY: usize = (1 << 24) - 1;
 /// Most header lines.
 const MAX_HEADERS: usize = 64;
 
 /// Collects an answer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ResponseReader {
+    max_body: usize,
     bytes: Vec<u8>,
     head: Option<Head>,
 }
@@ -46,7 +45,7 @@ pub enum ResponseError {
     /// The head is not HTTP.
     #[error("malformed HTTP head")]
     Head,
-    /// The head or the body is longer than any honest one.
+    /// The head or the body is longer than any honest answer to the request.
     #[error("answer is too long")]
     TooLong,
     /// The stream ended before the answer did.
@@ -78,9 +77,10 @@ struct Head {
 }
 
 impl ResponseReader {
-    /// An answer of which nothing has come yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// An answer of which nothing has come yet, and whose body is no longer than this, as it comes over the wire and
+    /// decoded: see [`crate::DirRequest::max_answer`].
+    pub const fn new(max_body: usize) -> Self {
+        Self { max_body, bytes: Vec::new(), head: None }
     }
 
     /// Takes the next bytes of the stream.
@@ -88,7 +88,7 @@ impl ResponseReader {
     /// # Errors
     /// If the head is malformed or a limit is exceeded. The stream is then of no more use.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), ResponseError> {
-        if self.bytes.len() + bytes.len() > MAX_HEAD + MAX_BODY {
+        if self.bytes.len() + bytes.len() > MAX_HEAD + self.max_body {
             return Err(ResponseError::TooLong);
         }
         // The head is read once it is all there: read anew for each byte that comes, it would cost the square of its length.
@@ -99,10 +99,10 @@ impl ResponseReader {
         }
         match &self.head {
             None if self.bytes.len() > MAX_HEAD => Err(ResponseError::TooLong),
-            Some(head) if head.length > MAX_HEAD || self.bytes.len() - head.length > MAX_BODY => {
+            Some(head) if head.length > MAX_HEAD || self.bytes.len() - head.length > self.max_body => {
                 Err(ResponseError::TooLong)
             }
-            Some(head) if head.content_length.is_some_and(|length| length > MAX_BODY) => {
+            Some(head) if head.content_length.is_some_and(|length| length > self.max_body) => {
                 Err(ResponseError::TooLong)
             }
             Some(_) | None => Ok(()),
@@ -133,7 +133,7 @@ impl ResponseReader {
         }
         let encoding = head.encoding.unwrap_or_else(|| Encoding::guess(body));
         // An error page may be labelled with an encoding that an empty body does not have.
-        let body = if body.is_empty() { Vec::new() } else { encoding.decode(body)? };
+        let body = if body.is_empty() { Vec::new() } else { encoding.decode(body, self.max_body)? };
         Ok(Response { status: head.status, date: head.date, body, received: self.bytes.len() })
     }
 }
@@ -180,8 +180,10 @@ mod tests {
 
     use super::*;
 
+    const MAX_BODY: usize = 1 << 20;
+
     fn read(bytes: &[u8]) -> Result<Response, ResponseError> {
-        let mut reader = ResponseReader::new();
+        let mut reader = ResponseReader::new(MAX_BODY);
         for byte in bytes {
             reader.push(&[*byte])?;
         }
@@ -219,7 +221,7 @@ mod tests {
         assert_eq!(answer(MAX_BODY + 1), Err(ResponseError::TooLong));
         assert_eq!(read(b"HTTP/1.0 200 OK\r\nConte"), Err(ResponseError::Truncated));
         assert_eq!(read(b""), Err(ResponseError::Truncated));
-        let mut reader = ResponseReader::new();
+        let mut reader = ResponseReader::new(MAX_BODY);
         reader.push(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n1").unwrap();
         assert_eq!((reader.status(), reader.is_complete()), (Some(200), false));
         reader.push(b"2").unwrap();
@@ -228,13 +230,13 @@ mod tests {
 
     #[test]
     fn limits() {
-        let mut reader = ResponseReader::new();
+        let mut reader = ResponseReader::new(MAX_BODY);
         reader.push(b"HTTP/1.0 200 OK\r\nX: ").unwrap();
         assert_eq!(reader.push(&[b'a'; MAX_HEAD]), Err(ResponseError::TooLong));
         // One that is all there at once is no better.
         let long = format!("HTTP/1.0 200 OK\r\nX: {}\r\n\r\n", "a".repeat(MAX_HEAD));
-        assert_eq!(ResponseReader::new().push(long.as_bytes()), Err(ResponseError::TooLong));
-        let mut reader = ResponseReader::new();
+        assert_eq!(ResponseReader::new(MAX_BODY).push(long.as_bytes()), Err(ResponseError::TooLong));
+        let mut reader = ResponseReader::new(MAX_BODY);
         reader.push(b"HTTP/1.0 200 OK\r\n\r\n").unwrap();
         reader.push(&vec![0; MAX_BODY]).unwrap();
         assert_eq!(reader.push(&[0]), Err(ResponseError::TooLong));
@@ -246,7 +248,7 @@ mod tests {
     /// busy for seconds, and so did as many empty lines before it.
     #[test]
     fn a_slow_head_is_parsed_once() {
-        let mut reader = ResponseReader::new();
+        let mut reader = ResponseReader::new(MAX_BODY);
         for byte in b"HTTP/1.0 200 OK\r\nX: y\r\n\r" {
             reader.push(&[*byte]).unwrap();
             assert!(reader.head.is_none());
@@ -254,7 +256,7 @@ mod tests {
         reader.push(b"\n").unwrap();
         assert_eq!(reader.status(), Some(200));
         for early in [&b"\r\n\r\n"[..], b"\n\n", b"x\n\r\n"] {
-            assert_eq!(ResponseReader::new().push(early), Err(ResponseError::Head));
+            assert_eq!(ResponseReader::new(MAX_BODY).push(early), Err(ResponseError::Head));
         }
         let unix = read(b"HTTP/1.0 200 OK\nX: y\n\nbody").unwrap();
         assert_eq!(unix.body, b"body");

@@ -41,7 +41,9 @@
 mod backoff;
 mod dates;
 mod encoding;
+pub mod geoip;
 mod http;
+pub mod info;
 pub mod param;
 mod request;
 mod schedule;
@@ -54,7 +56,7 @@ mod weights;
 #[cfg(test)]
 mod testdata;
 
-pub use encoding::{Encoding, EncodingError, FREE_OUTPUT, MAX_FACTOR, MAX_OUTPUT};
+pub use encoding::{Encoding, EncodingError, FREE_OUTPUT, MAX_FACTOR};
 pub use http::{Response, ResponseError, ResponseReader};
 pub use param::Param;
 pub use request::{ConsensusRequest, DirRequest};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use tor_id::RsaId;
-use tor_netdoc::{CertId, Consensus, MdDigest};
+use tor_netdoc::{CertId, Consensus, Flavor, MdDigest};
 
 use crate::{Encoding, Param, dates};
 
@@ -18,7 +18,7 @@ use crate::{Encoding, Param, dates};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DirRequest {
-    /// The current microdescriptor consensus.
+    /// The current consensus.
     Consensus(ConsensusRequest),
     /// Authority certificates: the current ones of some authorities, or those of certain signing keys.
     Certs {
@@ -29,12 +29,16 @@ pub enum DirRequest {
     },
     /// Microdescriptors.
     Microdescs(Vec<MdDigest>),
+    /// Router descriptors, by the SHA-1 of what is signed of them.
+    Routers(Vec<[u8; 20]>),
 }
 
 /// What is known when a consensus is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConsensusRequest {
+    /// Which form of it.
+    pub flavor: Flavor,
     /// Authorities that we recognise (v3 identities): the server answers only if enough of them have signed.
     pub authorities: Vec<RsaId>,
     /// Only a consensus that is newer than this is wanted.
@@ -47,13 +51,22 @@ pub struct ConsensusRequest {
 const TRY_DIFF: Param = Param::new("try-diff-for-consensus-newer-than", 72, 0, 8192);
 /// A consensus is asked for if it is newer than ours by this, or by half an interval if that is less.
 const IF_MODIFIED_SINCE_DELAY: Duration = Duration::from_secs(180);
+/// Longest consensus, in bytes, and longest list of certificates: several times what the public network has.
+const MAX_CONSENSUS: usize = (1 << 24) - 1;
+const MAX_CERTS: usize = 1 << 20;
+/// Longest microdescriptor or router descriptor; authorities refuse longer ones.
+const MAX_DESCRIPTOR: usize = 20_000;
+/// Of that many, each may be the longest; the others share what is far more than they need on average.
+const MAX_LONG: usize = 32;
+const MAX_AVERAGE: usize = 6_000;
 /// How many bytes of an authority's identity a URL has.
 const PREFIX: usize = 3;
 
 impl ConsensusRequest {
-    /// The request of a client that recognises `authorities` and holds `held`.
-    pub fn new(authorities: &[RsaId], held: Option<&Consensus>, wall: SystemTime) -> Self {
-        let mut request = Self { authorities: authorities.to_vec(), ..Self::default() };
+    /// The request of a client that recognises `authorities` and holds `held`, a consensus of the same flavour.
+    pub fn new(flavor: Flavor, authorities: &[RsaId], held: Option<&Consensus>, wall: SystemTime) -> Self {
+        let authorities = authorities.to_vec();
+        let mut request = Self { flavor, authorities, if_modified_since: None, diff_from: None };
         if let Some(held) = held {
             let lifetime = held.lifetime();
             let interval = lifetime.fresh_until.duration_since(lifetime.valid_after).unwrap_or_default();
@@ -73,7 +86,11 @@ impl ConsensusRequest {
             .map(|id| hex::encode_upper(id.as_bytes().get(..PREFIX).unwrap_or_default()))
             .collect();
         prefixes.sort_unstable();
-        format!("/tor/status-vote/current/consensus-microdesc/{}.z", prefixes.join("+"))
+        let name = match self.flavor {
+            Flavor::Ns => "consensus",
+            Flavor::Microdesc => "consensus-microdesc",
+        };
+        format!("/tor/status-vote/current/{name}/{}.z", prefixes.join("+"))
     }
 }
 
@@ -92,6 +109,23 @@ impl DirRequest {
             Self::Microdescs(digests) => {
                 format!("/tor/micro/d/{}.z", join(digests.iter().map(ToString::to_string), "-"))
             }
+            Self::Routers(digests) => {
+                format!("/tor/server/d/{}.z", join(digests.iter().map(hex::encode_upper), "+"))
+            }
+        }
+    }
+
+    /// The longest answer that is taken, in bytes, both as it comes and decoded. A server that is asked for a few
+    /// descriptors must not make us store more than a few.
+    pub fn max_answer(&self) -> usize {
+        let descriptors = |count: usize| {
+            MAX_DESCRIPTOR * count.min(MAX_LONG) + MAX_AVERAGE * count.saturating_sub(MAX_LONG)
+        };
+        match self {
+            Self::Consensus(_) => MAX_CONSENSUS,
+            Self::Certs { .. } => MAX_CERTS,
+            Self::Microdescs(digests) => descriptors(digests.len()),
+            Self::Routers(digests) => descriptors(digests.len()),
         }
     }
 
@@ -104,7 +138,7 @@ impl DirRequest {
         };
         let (since, diff) = match self {
             Self::Consensus(request) => (request.if_modified_since, request.diff_from),
-            Self::Certs { .. } | Self::Microdescs(_) => (None, None),
+            Self::Certs { .. } | Self::Microdescs(_) | Self::Routers(_) => (None, None),
         };
         if let Some(since) = since {
             header("If-Modified-Since", &dates::http(since));
@@ -148,7 +182,7 @@ mod tests {
 
     #[test]
     fn urls() {
-        let request = ConsensusRequest::new(&[id(0xbb), id(0x0a)], None, mini_time());
+        let request = ConsensusRequest::new(Flavor::Microdesc, &[id(0xbb), id(0x0a)], None, mini_time());
         assert_eq!(
             DirRequest::Consensus(request).path(),
             "/tor/status-vote/current/consensus-microdesc/0A0A0A+BBBBBB.z"
@@ -161,12 +195,21 @@ mod tests {
         let digests = vec![MdDigest::from_bytes([0; 32]), MdDigest::from_bytes([0xff; 32])];
         let expected = format!("/tor/micro/d/{}-{}8.z", "A".repeat(43), "/".repeat(42));
         assert_eq!(DirRequest::Microdescs(digests).path(), expected);
+        let routers = DirRequest::Routers(vec![[0; 20], [0xab; 20]]);
+        assert_eq!(routers.path(), format!("/tor/server/d/{}+{}.z", "0".repeat(40), "AB".repeat(20)));
+        let ns = ConsensusRequest::new(Flavor::Ns, &[id(1)], None, mini_time());
+        assert_eq!(DirRequest::Consensus(ns).path(), "/tor/status-vote/current/consensus/010101.z");
     }
 
     #[test]
     fn headers() {
         let consensus = mini_consensus();
-        let request = DirRequest::Consensus(ConsensusRequest::new(&[id(1)], Some(&consensus), mini_time()));
+        let request = DirRequest::Consensus(ConsensusRequest::new(
+            Flavor::Microdesc,
+            &[id(1)],
+            Some(&consensus),
+            mini_time(),
+        ));
         let text = String::from_utf8(request.to_http("1.2.3.4:443".parse().unwrap(), false)).unwrap();
         let digest = hex::encode_upper(consensus.sha3_as_signed());
         assert_eq!(
@@ -180,7 +223,8 @@ mod tests {
         );
         // No diff from a consensus that is more than three days old.
         let late = mini_time() + Duration::from_secs(73 * 3600);
-        let request = DirRequest::Consensus(ConsensusRequest::new(&[], Some(&consensus), late));
+        let request =
+            DirRequest::Consensus(ConsensusRequest::new(Flavor::Microdesc, &[], Some(&consensus), late));
         let text = String::from_utf8(request.to_http("[::1]:80".parse().unwrap(), true)).unwrap();
         assert!(
             !text.contains("X-Or-Diff")

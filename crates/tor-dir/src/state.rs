@@ -27,7 +27,7 @@ use std::{
 use rand_core::CryptoRng;
 use tor_id::RsaId;
 use tor_netdoc::{
-    AuthCert, CertId, Consensus, MdDigest, Microdesc, NetworkKind, Protocols, UnverifiedConsensus,
+    AuthCert, CertId, Consensus, Flavor, MdDigest, Microdesc, NetworkKind, Protocols, UnverifiedConsensus,
     microdesc::Interner,
 };
 
@@ -39,9 +39,13 @@ mod fetches;
 mod microdescs;
 mod output;
 mod readiness;
+mod retries;
+pub(crate) mod schedules;
+mod useless;
 
 pub use output::{DirError, Fetch, FetchId, Output, Source};
 pub use readiness::Readiness;
+pub(crate) use {microdescs::lossy, schedules::BootstrapSource, useless::Router};
 
 /// What we implement of Tor's subprotocols, for the check of what the consensus requires of clients. Onion services
 /// and circuit padding are not among it until they are built.
@@ -140,6 +144,7 @@ pub struct DirState {
     bootstrap: Option<Bootstrap>,
     obsolete: Option<Protocols>,
     microdescs: Microdescs,
+    useless: useless::Useless,
     view: Option<Arc<NetworkView>>,
 }
 
@@ -174,7 +179,7 @@ struct Microdescs {
     known: HashMap<MdDigest, Arc<Microdesc>>,
     interner: Interner,
     /// Those that some server failed to give.
-    retries: HashMap<MdDigest, microdescs::Retry>,
+    retries: retries::Retries<MdDigest>,
     last_asked: Option<Instant>,
     /// Whether the store may have microdescriptors that were not looked at.
     store_unread: bool,
@@ -220,6 +225,7 @@ impl DirState {
             bootstrap: None,
             obsolete: None,
             microdescs: Microdescs::new(),
+            useless: useless::Useless::new(now),
             view: None,
         }
     }
@@ -242,7 +248,7 @@ impl DirState {
             Input::Answer { id, from, status, body } => {
                 self.on_answer(at, id, from, status, body, store, rng)
             }
-            Input::Orders { network, wanted } => self.on_orders(network, wanted),
+            Input::Orders { network, wanted } => self.on_orders(at, network, wanted, store, rng),
             Input::Failed { id, from } => {
                 if let Some(pending) = self.fetches.remove(&id) {
                     self.on_failure(at, pending.request, from, rng);
@@ -265,6 +271,16 @@ impl DirState {
     /// The consensus that was verified last, fit for use or not.
     pub const fn consensus(&self) -> Option<&Arc<Consensus>> {
         self.held.as_ref()
+    }
+
+    /// The network as the consensus that was verified last has it, fit for use or not.
+    pub const fn latest_view(&self) -> Option<&Arc<NetworkView>> {
+        self.view.as_ref()
+    }
+
+    /// What is fetched beyond what a client needs.
+    pub const fn wanted(&self) -> DirWanted {
+        self.wanted
     }
 
     /// The certificates at hand.
@@ -296,7 +312,11 @@ impl DirState {
         let Some(pending) = self.fetches.remove(&id) else { return };
         let result = match (status, String::from_utf8(body)) {
             (200, Ok(text)) => match &pending.request {
-                DirRequest::Consensus(_) => self.on_consensus(at, text, from, store, rng),
+                DirRequest::Consensus(request) => match request.flavor {
+                    Flavor::Microdesc => self.on_consensus(at, text, from, store, rng),
+                    Flavor::Ns => self.on_ns_consensus(at, text, store, rng),
+                },
+                DirRequest::Routers(digests) => self.on_routers(at, &text, digests, from, store, rng),
                 DirRequest::Certs { .. } => self.on_certs(at, &text, store, rng),
                 DirRequest::Microdescs(digests) => self.on_microdescs(at, &text, digests, from, store, rng),
             },
@@ -311,6 +331,10 @@ impl DirState {
 
     fn on_failure(&mut self, at: Moment, request: DirRequest, from: Option<RsaId>, rng: &mut impl CryptoRng) {
         match request {
+            DirRequest::Consensus(request) if request.flavor == Flavor::Ns => {
+                self.useless.failed_consensus(at.now, rng);
+            }
+            DirRequest::Routers(digests) => self.useless.failed(at.now, &digests, from, rng),
             // While there is no consensus, the next tries are planned already.
             DirRequest::Consensus(_) if self.bootstrap.is_some() => {}
             DirRequest::Consensus(_) => self.consensus_retry.advance(at.now, rng),
@@ -322,11 +346,23 @@ impl DirState {
         }
     }
 
-    fn on_orders(&mut self, network: bool, wanted: DirWanted) {
+    fn on_orders(
+        &mut self,
+        at: Moment,
+        network: bool,
+        wanted: DirWanted,
+        store: &mut impl DirStore,
+        rng: &mut impl CryptoRng,
+    ) {
         if !network {
             self.cancel(|_| true);
             // The schedule of a start begins again with the next one.
             self.bootstrap = None;
+        }
+        if wanted.useless {
+            self.load_useless(at, store, rng);
+        } else {
+            self.cancel_useless();
         }
         (self.network, self.wanted) = (network, wanted);
     }

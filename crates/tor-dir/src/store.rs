@@ -14,6 +14,12 @@ pub enum DirFile {
     Microdescs,
     /// More of them, which came since [`DirFile::Microdescs`] was last written.
     MicrodescJournal,
+    /// The current consensus of the `ns` flavour.
+    NsConsensus,
+    /// Router descriptors, each after lines that say when and whence it came.
+    Routers,
+    /// More of them, which came since [`DirFile::Routers`] was last written.
+    RouterJournal,
 }
 
 impl DirFile {
@@ -24,6 +30,9 @@ impl DirFile {
             Self::Consensus => "cached-microdesc-consensus",
             Self::Microdescs => "cached-microdescs",
             Self::MicrodescJournal => "cached-microdescs.new",
+            Self::NsConsensus => "cached-consensus",
+            Self::Routers => "cached-descriptors",
+            Self::RouterJournal => "cached-descriptors.new",
         }
     }
 }

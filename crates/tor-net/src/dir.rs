@@ -20,11 +20,13 @@ use tracing::{debug, error, info, warn};
 
 use self::{
     documents::{Callers, Orders},
+    events::Teller,
     fetch::Report,
 };
 use crate::{Bootstrap, Channels, CircuitHandle, DiskStore, Phase, RelayCircuits, clock};
 
 mod documents;
+mod events;
 mod fetch;
 
 pub use documents::Documents;
@@ -60,6 +62,7 @@ pub struct Directory {
 struct Shelf {
     state: DirState,
     store: DiskStore,
+    teller: Teller,
 }
 
 impl Directory {
@@ -73,7 +76,8 @@ impl Directory {
         view: watch::Sender<Option<Arc<NetworkView>>>,
         bootstrap: Arc<Bootstrap>,
     ) -> Self {
-        let documents = Shelf { state: DirState::new(config, clock::now()), store };
+        let teller = Teller::new(Arc::clone(channels.ledger().events()));
+        let documents = Shelf { state: DirState::new(config, clock::now()), store, teller };
         let (handle, callers) = Documents::new();
         let mut directory = Self {
             settings,
@@ -105,7 +109,7 @@ impl Directory {
         let mut fetches = FuturesUnordered::new();
         let (answering, mut answers) = mpsc::unbounded_channel();
         let mut aborts: HashMap<FetchId, AbortHandle> = HashMap::new();
-        let mut input = Input::Timer;
+        let mut input = self.orders();
         loop {
             let outputs = self.handle(input).await;
             for output in outputs {
@@ -123,7 +127,9 @@ impl Directory {
                         }
                     }
                     told @ (Output::View(_)
-                    | Output::ConsensusArrived
+                    | Output::ConsensusArrived { .. }
+                    | Output::NsConsensusArrived
+                    | Output::RoutersArrived(_)
                     | Output::Refused { .. }
                     | Output::ClockBehind(_)
                     | Output::Obsolete(_)
@@ -138,10 +144,7 @@ impl Directory {
                 let deadline = shelf.state.deadline(moment());
                 tokio::select! {
                     Some(look) = self.callers.looks.recv() => self.look(look).await,
-                    Ok(()) = self.callers.orders.changed() => {
-                        let Orders { network, wanted } = *self.callers.orders.borrow_and_update();
-                        break Input::Orders { network, wanted };
-                    }
+                    Ok(()) = self.callers.orders.changed() => break self.orders(),
                     Some((id, report)) = fetches.next(), if !fetches.is_empty() => {
                         aborts.remove(&id);
                         // One that was cancelled has nothing to report.
@@ -157,6 +160,11 @@ impl Directory {
                 self.circuits.clear();
             }
         }
+    }
+
+    fn orders(&mut self) -> Input {
+        let Orders { network, wanted } = *self.callers.orders.borrow_and_update();
+        Input::Orders { network, wanted }
     }
 
     /// Runs `work` on a blocking thread; the documents are away meanwhile.
@@ -188,11 +196,14 @@ impl Directory {
     async fn handle(&mut self, input: Input) -> Vec<Output> {
         let done = self
             .with_documents(move |documents| {
-                let Shelf { state, store } = documents;
+                let Shelf { state, store, teller } = documents;
                 state.handle(moment(), input, store, &mut clock::rng());
                 let outputs: Vec<_> = std::iter::from_fn(|| state.poll_output()).collect();
+                outputs.iter().for_each(|output| teller.tell(state, output));
                 let wall = clock::wall();
-                (outputs, state.readiness(wall), state.view(wall).cloned())
+                let readiness = state.readiness(wall);
+                teller.tell_enough(readiness == Readiness::Enough);
+                (outputs, readiness, state.view(wall).cloned())
             })
             .await;
         let Some((outputs, readiness, view)) = done else { return Vec::new() };
@@ -241,7 +252,9 @@ impl Directory {
 
     fn tell(&self, output: Output) {
         match output {
-            Output::ConsensusArrived => debug!("A new consensus is here."),
+            Output::ConsensusArrived { .. } => debug!("A new consensus is here."),
+            Output::NsConsensusArrived => debug!("A new consensus of the ns flavour is here."),
+            Output::RoutersArrived(relays) => debug!("{} router descriptors have come.", relays.len()),
             Output::Refused { from, error, .. } => {
                 info!("Received nothing of use from directory server {from}: {error}. Will try another.");
             }

@@ -21,7 +21,7 @@ impl Shared {
                 return answer;
             }
         }
-        Ok(None)
+        self.client.directory_info(key).await
     }
 
     /// What the client's own state says.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long after its end a consensus from the store is still worth having, as the base of a diff.
-const OLDEST_FROM_STORE: Duration = Duration::from_secs(5 * 24 * 60 * 60);
+pub(super) const OLDEST_FROM_STORE: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 /// How long to wait for certificates before another consensus is asked for.
 const WAIT_FOR_CERTS: Duration = Duration::from_secs(20 * 60);
 /// How many answers without the missing certificates before the consensus that needs them is given up. A server could
@@ -150,11 +150,11 @@ impl DirState {
         let listed: HashSet<MdDigest> =
             consensus.relays().iter().filter_map(|relay| relay.microdesc()).collect();
         self.microdescs.retain(&listed);
-        self.held = Some(Arc::new(consensus));
+        let old = self.held.replace(Arc::new(consensus));
         self.check_protocols(at.wall);
         self.load_microdescs(&listed, store);
         self.cancel_stale_microdesc_fetches(&listed);
-        self.outputs.push_back(Output::ConsensusArrived);
+        self.outputs.push_back(Output::ConsensusArrived { old, from_store });
         self.make_view();
     }
 
@@ -242,25 +242,24 @@ impl DirState {
     }
 
     fn may_bootstrap_more(&self) -> bool {
-        let is_answering = |pending: &super::Pending| {
-            pending.answering && matches!(pending.request, DirRequest::Consensus(_))
-        };
+        let is_answering = |pending: &super::Pending| pending.answering && is_for_client(&pending.request);
         self.consensus_fetches() < self.config.max_bootstrap_fetches
             && !self.fetches.values().any(is_answering)
     }
 
     fn fetch_consensus(&mut self, at: Moment, source: Source) {
-        let request = ConsensusRequest::new(&self.config.authorities, self.held.as_deref(), at.wall);
+        let request =
+            ConsensusRequest::new(Flavor::Microdesc, &self.config.authorities, self.held.as_deref(), at.wall);
         let fetch = self.fetch(DirRequest::Consensus(request), source, None, Vec::new());
         self.outputs.push_back(Output::Fetch(fetch));
     }
 
     fn consensus_fetches(&self) -> usize {
-        self.fetches.values().filter(|pending| matches!(pending.request, DirRequest::Consensus(_))).count()
+        self.fetches.values().filter(|pending| is_for_client(&pending.request)).count()
     }
 
     fn cancel_consensus_fetches(&mut self) {
-        self.cancel(|request| matches!(request, DirRequest::Consensus(_)));
+        self.cancel(is_for_client);
     }
 
     /// When [`Self::plan_consensus`] has something to do next.
@@ -283,8 +282,13 @@ impl DirState {
     }
 }
 
+/// A request for the flavour that a client uses.
+pub(super) fn is_for_client(request: &DirRequest) -> bool {
+    matches!(request, DirRequest::Consensus(request) if request.flavor == Flavor::Microdesc)
+}
+
 /// Refuses a consensus that is more than a day from its lifetime.
-fn check_time(lifetime: &Lifetime, wall: SystemTime) -> Result<(), DirError> {
+pub(super) fn check_time(lifetime: &Lifetime, wall: SystemTime) -> Result<(), DirError> {
     let beyond = |later: SystemTime, earlier: SystemTime| {
         later.duration_since(earlier).ok().filter(|by| *by > REASONABLY_LIVE)
     };

@@ -27,7 +27,10 @@ impl DirState {
         let certs_pending =
             self.fetches.values().any(|pending| matches!(pending.request, DirRequest::Certs { .. }));
         let certs = (!certs_pending && self.wanted_certs(at.wall).is_some()).then(|| self.cert_retry.next());
-        [self.consensus_deadline(at), certs, self.microdesc_deadline(at)].into_iter().flatten().min()
+        [self.consensus_deadline(at), certs, self.microdesc_deadline(at), self.useless_deadline(at)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Gives out what is due.
@@ -38,6 +41,7 @@ impl DirState {
         self.plan_consensus(at, rng);
         self.plan_certs(at);
         self.plan_microdescs(at);
+        self.plan_useless(at);
     }
 
     pub(super) fn fetch(

@@ -9,43 +9,34 @@ use std::{
 use rand_core::CryptoRng;
 use tor_id::RsaId;
 use tor_netdoc::{
-    MdDigest,
+    MdDigest, Microdesc,
     microdesc::{self, Interner, Origin, Piece},
 };
 
-use super::{DirError, DirState, Microdescs, Moment, Output};
-use crate::{DirFile, DirRequest, DirStore, NetworkView, Source, backoff::Backoff, dates};
+use super::{DirError, DirState, Microdescs, Moment, Output, retries::Retries};
+use crate::{DirFile, DirRequest, DirStore, NetworkView, Source, dates};
 
 /// Most digests in one request through a circuit.
-const MAX_PER_REQUEST: usize = 500;
+pub(super) const MAX_PER_REQUEST: usize = 500;
 /// Fewest, so that requests are not split for nothing.
 const MIN_PER_REQUEST: usize = 32;
 /// Into how many requests to split, so that no single server decides what we learn.
 const MIN_REQUESTS: usize = 3;
 /// Fewer missing ones than this can wait, once there is enough.
-const FEW: usize = 16;
+pub(super) const FEW: usize = 16;
 /// Most requests at a time.
-const MAX_FETCHES: usize = 24;
-/// Most servers that are remembered as having failed to give one.
-const MAX_AVOIDED: usize = 8;
+pub(super) const MAX_FETCHES: usize = 24;
 /// How long a microdescriptor that is no longer listed stays in the cache.
 const KEEP_UNLISTED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The journal is not folded into the cache below this length.
-const MIN_JOURNAL: usize = 16_384;
-
-/// A microdescriptor that some server failed to give.
-#[derive(Debug)]
-pub(super) struct Retry {
-    backoff: Backoff,
-    failed: Vec<RsaId>,
-}
+pub(super) const MIN_JOURNAL: usize = 16_384;
 
 impl Microdescs {
     pub(super) fn new() -> Self {
         Self {
             known: HashMap::new(),
             interner: Interner::default(),
-            retries: HashMap::new(),
+            retries: Retries::new(),
             last_asked: None,
             store_unread: true,
             cache_length: 0,
@@ -56,8 +47,7 @@ impl Microdescs {
     /// Forgets what a new consensus does not list.
     pub(super) fn retain(&mut self, listed: &HashSet<MdDigest>) {
         self.known.retain(|digest, _| listed.contains(digest));
-        // Failures are forgiven too: a new consensus is a new chance.
-        self.retries.clear();
+        self.retries.renew(|digest| listed.contains(digest));
         self.interner.prune();
     }
 
@@ -69,49 +59,41 @@ impl Microdescs {
         from: Option<RsaId>,
         rng: &mut impl CryptoRng,
     ) {
-        // One draw for all, so that they are asked for again together.
-        let random = rng.next_u64();
-        for digest in digests.iter().filter(|digest| !self.known.contains_key(digest)) {
-            let retry = self
-                .retries
-                .entry(*digest)
-                .or_insert_with(|| Retry { backoff: Backoff::new(Duration::ZERO, now), failed: Vec::new() });
-            retry.backoff.advance_by(now, random);
-            retry
-                .failed
-                .extend(from.filter(|from| !retry.failed.contains(from) && retry.failed.len() < MAX_AVOIDED));
-        }
+        let missing = digests.iter().filter(|digest| !self.known.contains_key(digest));
+        self.retries.add(now, missing.copied(), from, rng);
     }
 
-    /// Takes a good microdescriptor, if it is one of those that are wanted.
-    fn take(&mut self, piece: Piece, wanted: &HashSet<MdDigest>) -> bool {
+    /// Takes a microdescriptor, if it is one of those that are wanted. One that can't be read, though it is what the consensus
+    /// names, is remembered as such, or it would be asked for without end.
+    fn take(&mut self, piece: Piece, text: &str, wanted: &HashSet<MdDigest>) -> Taken {
         let digest = piece.digest;
-        if !wanted.contains(&digest) || self.known.contains_key(&digest) {
-            return false;
+        let settled = self.known.contains_key(&digest) || self.retries.is_impossible(&digest);
+        if settled || !wanted.contains(&digest) {
+            return Taken::NotWanted;
         }
-        let Ok(microdesc) = piece.microdesc else { return false };
-        self.known.insert(digest, Arc::new(microdesc));
-        self.retries.remove(&digest);
-        true
+        let body = text.get(piece.span).unwrap_or_default();
+        // Annotations that a server has put before it are not its fault.
+        match piece.microdesc.or_else(|_| Microdesc::parse(body, &mut self.interner)) {
+            Ok(microdesc) => {
+                self.known.insert(digest, Arc::new(microdesc));
+                self.retries.remove(&digest);
+                Taken::Good
+            }
+            Err(_) => {
+                self.retries.give_up(digest);
+                Taken::Unreadable
+            }
+        }
     }
+}
 
-    /// The servers that failed to give any of these.
-    fn avoided(&self, digests: &[MdDigest]) -> Vec<RsaId> {
-        let mut avoid: Vec<RsaId> = digests
-            .iter()
-            .filter_map(|digest| self.retries.get(digest))
-            .flat_map(|retry| &retry.failed)
-            .copied()
-            .collect();
-        avoid.sort_unstable();
-        avoid.dedup();
-        avoid
-    }
-
-    /// When this one may be asked for.
-    fn due(&self, digest: &MdDigest, now: Instant) -> Instant {
-        self.retries.get(digest).map_or(now, |retry| retry.backoff.next())
-    }
+/// What came of a microdescriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    Good,
+    /// It is what was wanted, and nothing that we can read.
+    Unreadable,
+    NotWanted,
 }
 
 impl DirState {
@@ -137,7 +119,7 @@ impl DirState {
             *length = text.len();
             let mut interner = std::mem::take(&mut self.microdescs.interner);
             for piece in microdesc::split(&text, Origin::Cache, &mut interner) {
-                self.microdescs.take(piece, listed);
+                self.microdescs.take(piece, &text, listed);
             }
             self.microdescs.interner = interner;
         }
@@ -157,11 +139,13 @@ impl DirState {
         let wanted: HashSet<MdDigest> = digests.iter().copied().collect();
         let mut interner = std::mem::take(&mut self.microdescs.interner);
         let annotation = format!("@last-listed {}\n", dates::iso(at.wall));
-        let mut journal = String::new();
+        let (mut journal, mut useful) = (String::new(), false);
         // An answer may be a hundred megabytes of what nobody asked for: that is not read to its end.
         for piece in microdesc::split(text, Origin::Network, &mut interner).take(MAX_PER_REQUEST) {
             let body = text.get(piece.span.clone()).unwrap_or_default();
-            if self.microdescs.take(piece, &wanted) {
+            let taken = self.microdescs.take(piece, text, &wanted);
+            useful |= taken != Taken::NotWanted;
+            if taken == Taken::Good {
                 journal.push_str(&annotation);
                 journal.push_str(body);
                 if !journal.ends_with('\n') {
@@ -172,10 +156,13 @@ impl DirState {
         // Families and policies of those that were not taken.
         interner.prune();
         self.microdescs.interner = interner;
-        if journal.is_empty() {
+        if !useful {
             return Err(DirError::NothingRequested);
         }
         self.microdescs.failed(at.now, digests, Some(from), rng);
+        if journal.is_empty() {
+            return Ok(());
+        }
         self.microdescs.journal_length += journal.len();
         let saved = store.append(DirFile::MicrodescJournal, journal.as_bytes());
         self.save(DirFile::MicrodescJournal, saved);
@@ -197,13 +184,13 @@ impl DirState {
     pub(super) fn cancel_stale_microdesc_fetches(&mut self, listed: &HashSet<MdDigest>) {
         self.cancel(|request| match request {
             DirRequest::Microdescs(digests) => !digests.iter().any(|digest| listed.contains(digest)),
-            DirRequest::Consensus(_) | DirRequest::Certs { .. } => false,
+            DirRequest::Consensus(_) | DirRequest::Certs { .. } | DirRequest::Routers(_) => false,
         });
     }
 
     pub(super) fn plan_microdescs(&mut self, at: Moment) {
         let mut missing = self.missing(at);
-        missing.retain(|digest| self.microdescs.due(digest, at.now) <= at.now);
+        missing.retain(|digest| self.microdescs.retries.due(digest, at.now) <= at.now);
         if missing.is_empty() || self.microdesc_delay(at, missing.len()) > at.now {
             return;
         }
@@ -212,7 +199,7 @@ impl DirState {
         let portion = portion(missing.len());
         let room = MAX_FETCHES.saturating_sub(self.microdesc_fetches());
         for digests in missing.chunks(portion).take(room) {
-            let avoid = self.microdescs.avoided(digests);
+            let avoid = self.microdescs.retries.avoided(digests);
             let request = DirRequest::Microdescs(digests.to_vec());
             let fetch = self.fetch(request, Source::Cache, None, avoid);
             self.outputs.push_back(Output::Fetch(fetch));
@@ -226,7 +213,7 @@ impl DirState {
             return None;
         }
         let missing = self.missing(at);
-        let due = missing.iter().map(|digest| self.microdescs.due(digest, at.now)).min()?;
+        let due = missing.iter().map(|digest| self.microdescs.retries.due(digest, at.now)).min()?;
         Some(due.max(self.microdesc_delay(at, missing.len())))
     }
 
@@ -238,11 +225,13 @@ impl DirState {
             .values()
             .filter_map(|pending| match &pending.request {
                 DirRequest::Microdescs(digests) => Some(digests),
-                DirRequest::Consensus(_) | DirRequest::Certs { .. } => None,
+                DirRequest::Consensus(_) | DirRequest::Certs { .. } | DirRequest::Routers(_) => None,
             })
             .flatten()
             .collect();
-        view.missing_microdescs().filter(|digest| !asked.contains(digest)).collect()
+        let wanted =
+            |digest: &MdDigest| !asked.contains(digest) && !self.microdescs.retries.is_impossible(digest);
+        view.missing_microdescs().filter(wanted).collect()
     }
 
     /// A few can wait for company, if there is enough to build circuits.
@@ -297,6 +286,44 @@ pub(super) fn portion(missing: usize) -> usize {
 }
 
 /// A file as text; what is not UTF-8 becomes something whose digest fits nothing.
-fn lossy(content: Vec<u8>) -> String {
+pub(crate) fn lossy(content: Vec<u8>) -> String {
     String::from_utf8(content).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testdata::private;
+
+    fn take_all(known: &mut Microdescs, text: &str, wanted: &[MdDigest]) -> Vec<Taken> {
+        let wanted = wanted.iter().copied().collect();
+        let pieces: Vec<_> = microdesc::split(text, Origin::Network, &mut Interner::default()).collect();
+        pieces.into_iter().map(|piece| known.take(piece, text, &wanted)).collect()
+    }
+
+    /// The authorities may list what we can't read. It was asked for again and again, of one server after the other.
+    #[test]
+    fn what_cannot_be_read_is_not_asked_for_again() {
+        let mut known = Microdescs::new();
+        let text = "onion-key\nntor-onion-key nonsense\n";
+        let digest = MdDigest::of(text);
+        assert_eq!(take_all(&mut known, text, &[]), [Taken::NotWanted]);
+        assert_eq!(take_all(&mut known, text, &[digest]), [Taken::Unreadable]);
+        assert!(known.retries.is_impossible(&digest));
+        assert_eq!(take_all(&mut known, text, &[digest]), [Taken::NotWanted]);
+        known.retain(&HashSet::from([digest]));
+        assert!(known.retries.is_impossible(&digest), "as long as it is listed");
+        known.retain(&HashSet::new());
+        assert!(!known.retries.is_impossible(&digest));
+    }
+
+    /// A server that puts annotations before a good one must not make us give it up.
+    #[test]
+    fn annotations_of_a_server_spoil_nothing() {
+        let all = String::from_utf8(private("microdescs.txt")).unwrap();
+        let first = microdesc::split(&all, Origin::Network, &mut Interner::default()).next().unwrap();
+        let text = format!("@last-listed 2020-01-01 00:00:00\n@x\n{}", &all[first.span.clone()]);
+        let mut known = Microdescs::new();
+        assert_eq!(take_all(&mut known, &text, &[first.digest]), [Taken::Good]);
+    }
 }

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use thiserror::Error;
 use tor_id::{Fault, RsaId};
-use tor_netdoc::{DocError, Protocols, VerifyError, diff::DiffError};
+use tor_netdoc::{Consensus, DocError, Nickname, Protocols, VerifyError, diff::DiffError};
 
 use crate::{DirFile, DirRequest, NetworkView};
 
@@ -19,7 +19,16 @@ pub enum Output {
     /// More is known of the network.
     View(Arc<NetworkView>),
     /// A new consensus was verified and is held.
-    ConsensusArrived,
+    ConsensusArrived {
+        /// The one that it replaces.
+        old: Option<Arc<Consensus>>,
+        /// It was in the store.
+        from_store: bool,
+    },
+    /// A consensus of the `ns` flavour was verified and is held, for tools.
+    NsConsensusArrived,
+    /// Router descriptors of these relays have come, or were in the store.
+    RoutersArrived(Vec<(RsaId, Nickname)>),
     /// A server's answer was of no use. The documents are asked of another.
     Refused {
         /// Which fetch.

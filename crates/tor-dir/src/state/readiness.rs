@@ -3,7 +3,6 @@
 use std::{fmt, time::SystemTime};
 
 use super::DirState;
-use crate::DirRequest;
 
 /// How far the documents are from being enough to build circuits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +70,7 @@ impl DirState {
     pub fn readiness(&self, wall: SystemTime) -> Readiness {
         let Some(view) = self.view(wall) else {
             let is_loading = |pending: &super::Pending| {
-                pending.answering && matches!(pending.request, DirRequest::Consensus(_))
+                pending.answering && super::consensus::is_for_client(&pending.request)
             };
             return match self.waiting {
                 Some(_) => Readiness::LoadingKeys,

@@ -4,7 +4,10 @@
 //! them waits for its turn there, so that what it sees is of one piece.
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tor_dir::{DirState, DirWanted, Moment};
+use tor_dir::{
+    DirState, DirWanted, Moment,
+    info::{self, KeyAnswer, KeyError},
+};
 
 use crate::DiskStore;
 
@@ -54,6 +57,16 @@ impl Documents {
         };
         self.looks.send(Box::new(look)).await.ok()?;
         answered.await.ok()
+    }
+
+    /// Answers a key of GETINFO about documents; `Ok(None)` if there is no such key, or it names nothing that is known.
+    ///
+    /// # Errors
+    /// If the key has no value and C Tor has a text that says why.
+    pub async fn info(&self, key: &str) -> KeyAnswer {
+        let key = key.to_owned();
+        let answer = self.look(move |state, store, at| info::answer(state, store, at, &key)).await;
+        answer.unwrap_or(Err(KeyError::Unavailable("Internal error")))
     }
 
     /// Whether documents may be fetched (`DisableNetwork 0`). If not, running fetches are given up.

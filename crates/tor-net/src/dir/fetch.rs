@@ -205,13 +205,15 @@ async fn request(
     match &fetch.request {
         tor_dir::DirRequest::Consensus(_) => bootstrap.reached(Phase::RequestingStatus),
         tor_dir::DirRequest::Certs { .. } => bootstrap.reached(Phase::LoadingKeys),
-        tor_dir::DirRequest::Microdescs(_) | _ => bootstrap.reached(Phase::RequestingDescriptors),
+        tor_dir::DirRequest::Microdescs(_) => bootstrap.reached(Phase::RequestingDescriptors),
+        // What a client does not need is no step of its start.
+        tor_dir::DirRequest::Routers(_) | _ => {}
     }
     let open = OpenRequest::Dir(head.into());
     let opened =
         tokio::time::timeout(OPEN_TIMEOUT, circuit.open(&open)).await.map_err(|_| FetchError::Stalled)??;
     let Opened::Stream(mut stream, _) = opened else { return Err(FetchError::NoStream) };
-    let mut reader = ResponseReader::new();
+    let mut reader = ResponseReader::new(fetch.request.max_answer());
     let mut chunk = vec![0; 16 * 1024];
     let mut told = false;
     loop {
