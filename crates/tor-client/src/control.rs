@@ -24,7 +24,8 @@ use tokio::sync::{mpsc, watch};
 use tor_config::Loaded;
 use tor_ctrl::{AuthConfig, Command, ControlBackend, ControllerId, Reply};
 use tor_ctrl_events::{Dispatcher, EventKind, EventSink};
-use tor_net::ControlDoor;
+use tor_net::{ControlDoor, clock};
+use tor_netdoc::RouterDesc;
 use tracing::{debug, info, warn};
 
 use self::{conf::Conf, ownership::Owners, ports::Ports, signals::Signals};
@@ -163,6 +164,13 @@ impl ControlBackend for Backend {
                 shared.owners.drop(from);
                 Reply::ok()
             }
+            Command::ExtendCircuit { circuit, path, purpose } => {
+                shared.extend_circuit(&circuit, path.as_deref(), purpose)
+            }
+            Command::SetCircuitPurpose { circuit, purpose } => shared.set_circuit_purpose(&circuit, purpose),
+            Command::DropGuards => shared.drop_guards(),
+            Command::DropTimeouts => shared.drop_timeouts(),
+            Command::PostDescriptor { descriptor, .. } => post_descriptor(&descriptor),
             Command::CloseCircuit { circuit, if_unused } => shared.close_circuit(&circuit, if_unused),
             Command::KeepHistory(wanted) => {
                 wanted.into_iter().for_each(|(kind, most)| shared.events.keep_history(kind, most));
@@ -182,5 +190,13 @@ impl ControlBackend for Backend {
             info!("Owning controller connection has closed -- exiting now.");
             let _ending_already = shared.wishes.send(Wish::Shutdown);
         }
+    }
+}
+
+/// POSTDESCRIPTOR: a client takes relays from the consensus alone.
+fn post_descriptor(text: &str) -> Reply {
+    match RouterDesc::parse(text, clock::wall()) {
+        Ok(_) => Reply::line(251, "Descriptor not added: this version takes relays from the consensus alone"),
+        Err(_) => Reply::line(554, "Couldn't parse router descriptor."),
     }
 }

@@ -52,6 +52,7 @@ impl Shared {
             "orconn-status" => lines(
                 ledger.or_connections().iter().map(|connection| connection.status.status_line()).collect(),
             ),
+            "entry-guards" | "helper-nodes" => self.controlled().entry_guards(),
             "traffic/read" => ledger.traffic().read.to_string(),
             "traffic/written" => ledger.traffic().written.to_string(),
             "bw-event-cache" => ledger.bw_event_cache(),
