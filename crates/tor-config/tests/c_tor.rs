@@ -114,7 +114,8 @@ fn every_option_is_written_as_c_tor_writes_it() {
             Kind::Csv => "80, 443",
             Kind::Relays => "{de}, foo",
             Kind::Dependent(_) if spec.name.ends_with("Port") => "12345",
-            _ => "1.2.3.4",
+            Kind::String | Kind::Lines | Kind::Dependent(_) | Kind::Virtual => "1.2.3.4",
+            other => panic!("{other:?} has no value here"),
         };
         let torrc = format!("{} {value}", spec.name);
         if let Some(dump) = theirs(&torrc, "short") {

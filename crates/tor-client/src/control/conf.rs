@@ -6,7 +6,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tor_config::{
-    Change, ConfError, ConfLine, Disk, Loaded, Named, Notice, ReloadError, config_defaults, config_names,
+    Change, ConfError, ConfLine, Disk, Loaded, Named, Notice, ReloadError, Value, config_defaults,
+    config_names,
 };
 use tor_ctrl::{Assignment, ConfAnswer, InfoAnswer, Reply};
 use tor_ctrl_events::{ConfChange, ConfChanged, EventKind};
@@ -49,7 +50,12 @@ impl Conf {
             "config-can-saveconf" => u8::from(loaded.can_save()).to_string(),
             "config/names" => config_names(),
             "config/defaults" => {
-                config_defaults(DirServer::default_authority_lines(), DirServer::default_fallback_lines())
+                let wanted = loaded.settings.value("UseDefaultFallbackDirs") == Some(Value::Bool(true));
+                // The key is an addition of ours that C Tor's lines don't have.
+                let fallbacks = DirServer::default_fallback_lines()
+                    .filter(|_| wanted)
+                    .map(|line| line.split_once(" ed25519=").map_or(line, |(line, _key)| line));
+                config_defaults(DirServer::default_authority_lines(), fallbacks)
             }
             _ => return Ok(None),
         }))
