@@ -12,6 +12,7 @@
 
 mod circuits;
 mod conf;
+mod extras;
 mod info;
 mod onions;
 mod ownership;
@@ -28,7 +29,7 @@ use tor_net::{ControlDoor, clock};
 use tor_netdoc::RouterDesc;
 use tracing::{debug, info, warn};
 
-use self::{conf::Conf, ownership::Owners, ports::Ports, signals::Signals};
+use self::{conf::Conf, extras::EventFile, ownership::Owners, ports::Ports, signals::Signals};
 use crate::{C_TOR_VERSION, Client, Part, ReconfigureError};
 
 pub use self::signals::Wish;
@@ -65,6 +66,7 @@ struct Shared {
     conf: Conf,
     owners: Owners,
     signals: Signals,
+    event_file: EventFile,
     wishes: mpsc::UnboundedSender<Wish>,
 }
 
@@ -88,6 +90,7 @@ impl Control {
             conf: Conf::new(loaded),
             owners: Owners::default(),
             signals: Signals::default(),
+            event_file: EventFile::default(),
             wishes: sender,
         });
         let (auth, auth_seen) = watch::channel(Arc::new(AuthConfig::new(C_TOR_VERSION)));
@@ -132,7 +135,7 @@ impl Shared {
 impl ControlBackend for Backend {
     async fn execute(&self, from: ControllerId, command: Command) -> Reply {
         let Self(shared) = self;
-        let command = match onions::execute(command) {
+        let command = match shared.onion_command(command) {
             Ok(reply) => return reply,
             Err(other) => other,
         };
@@ -172,6 +175,7 @@ impl ControlBackend for Backend {
             Command::DropTimeouts => shared.drop_timeouts(),
             Command::PostDescriptor { descriptor, .. } => post_descriptor(&descriptor),
             Command::CloseCircuit { circuit, if_unused } => shared.close_circuit(&circuit, if_unused),
+            Command::SetEventLog(log) => shared.set_event_log(log).await,
             Command::KeepHistory(wanted) => {
                 wanted.into_iter().for_each(|(kind, most)| shared.events.keep_history(kind, most));
                 Reply::ok()

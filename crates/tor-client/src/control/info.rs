@@ -16,7 +16,7 @@ impl Shared {
         if let known @ (Ok(Some(_)) | Err(_)) = self.info_of_state(key) {
             return known;
         }
-        for answer in [relay::answer(key), self.conf.info(key)] {
+        for answer in [relay::answer(key), self.conf.info(key), self.extra_info(key)] {
             if !matches!(answer, Ok(None)) {
                 return answer;
             }

@@ -111,6 +111,9 @@ const NAMES: &[(&str, &str)] = &[
     ("traffic/written", "Bytes written to relays"),
     ("uptime", "Seconds since the start"),
     ("version", "The version"),
+    ("x-events/history/*", "What is kept of a type of events"),
+    ("x-events/kept", "Of which types events are kept, and how many"),
+    ("x-events/subscribers", "How many listen to events"),
 ];
 
 /// The text of `info/names`.
