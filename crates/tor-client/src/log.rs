@@ -245,7 +245,7 @@ fn prefix(line: &mut String, level: Level, granularity_ms: u32) {
     let step = i64::from(granularity_ms.max(1));
     let millis = now.timestamp().as_millisecond();
     let rounded = Timestamp::from_millisecond(millis.saturating_sub(millis.rem_euclid(step)));
-    let now = rounded.map_or(now.clone(), |rounded| rounded.to_zoned(now.time_zone().clone()));
+    let now = rounded.map_or_else(|_| now.clone(), |rounded| rounded.to_zoned(now.time_zone().clone()));
     let at = now.strftime("%b %d %H:%M:%S");
     // A log that can't be formatted has nobody to complain to.
     let _never = write!(line, "{at}.{:03} [{}] ", now.millisecond(), severity(level));

@@ -143,7 +143,7 @@ impl Running {
         let mut state = self.state();
         let config = Arc::clone(&self.config.borrow());
         if !config.disable_network {
-            state.ports.prepare(&config.socks.listeners, &self.door(&config)).inspect_err(say)?.commit();
+            state.ports.prepare(&config.socks.listeners, &self.door(&config))?.commit();
         }
         state.open = true;
         self.network.bootstrap.reached(Phase::Starting);
@@ -169,7 +169,7 @@ impl Running {
         let directory = settings::directory(&new).inspect_err(say)?;
         let wanted: &[SocksListener] =
             if *open && !new.disable_network { &new.socks.listeners } else { Default::default() };
-        let ports = ports.prepare(wanted, &self.door(&new)).inspect_err(say)?;
+        let ports = ports.prepare(wanted, &self.door(&new))?;
         let log = self.log.as_ref().map(|log| log.prepare(&new.log)).transpose().inspect_err(say)?;
         parts.retain(|part| part.strong_count() > 0);
         let parts = parts.iter().filter_map(Weak::upgrade).map(|part| part.prepare(Some(&old), &new));

@@ -86,7 +86,7 @@ impl SocksDoor {
             .isolation
             .session_group
             .and_then(|group| i32::try_from(group).ok())
-            .or(had.filter(|group| *group < 0))
+            .or_else(|| had.filter(|group| *group < 0))
             .unwrap_or_else(|| NEXT_GROUP.fetch_sub(1, Ordering::Relaxed));
         SocksPort { door: Arc::clone(self), settings, session_group }
     }

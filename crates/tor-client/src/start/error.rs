@@ -106,12 +106,20 @@ impl ReconfigureError {
             Self::Bind { place, error, .. } => {
                 let running =
                     if error.kind() == io::ErrorKind::AddrInUse { " Is Tor already running?" } else { "" };
-                format!("Could not bind to {place}: {error}.{running}")
+                format!("Could not bind to {place}: {}.{running}", described(error))
             }
-            Self::Log { path, error } => format!("Couldn't open file for 'Log': {}: {error}", path.display()),
+            Self::Log { path, error } => {
+                format!("Couldn't open file for 'Log': {}: {}", path.display(), described(error))
+            }
             Self::Fixed { .. } | Self::Server { .. } | Self::NoServers | Self::Other { .. } => {
                 self.to_string()
             }
         }
     }
+}
+
+/// What the system says, without its number.
+fn described(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }

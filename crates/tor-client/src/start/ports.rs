@@ -80,7 +80,8 @@ impl Ports {
         let mut change =
             PortChange { ports: self, door: Arc::clone(door), kept, new: Vec::new(), parked: Vec::new() };
         for listener in to_open.into_iter().flatten() {
-            change.open(listener)?;
+            // Before what is undone is told.
+            change.open(listener).inspect_err(super::say)?;
         }
         Ok(change)
     }

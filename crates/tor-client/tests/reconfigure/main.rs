@@ -1,13 +1,6 @@
 //! A client whose configuration changes while it runs: all of the change or nothing, and nobody who is in is thrown out.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod network;
 mod ports;

@@ -224,7 +224,7 @@ async fn a_part_of_the_program_takes_part() {
     let data = TempDir::new().unwrap();
     let client = Client::new(alone(&data), Surroundings::default()).await.unwrap();
     let witness = Arc::new(Witness::default());
-    let part: Arc<dyn Part> = Arc::clone(&witness) as _;
+    let part: Arc<dyn Part> = Arc::<Witness>::clone(&witness);
     client.join(&part).unwrap();
     assert_eq!(client.listeners("control"), ["127.0.0.1:9051"]);
     assert_eq!(client.socks_ports(), Vec::<String>::new(), "the client is not open yet");
