@@ -9,6 +9,7 @@
 //! version does not have. They are refused by name.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::iter::Peekable;
 use std::path::PathBuf;
 
@@ -28,7 +29,7 @@ pub enum Invocation {
     /// `--list-fingerprint`, perhaps with a kind of key. A client has no identity.
     ListFingerprint(CommandLine, String),
     /// `--hash-password`: print the hash of this password. It reads no file.
-    HashPassword(CommandLine, String),
+    HashPassword(CommandLine, Password),
     /// `--version`.
     Version,
     /// `--help` or `-h`.
@@ -39,6 +40,23 @@ pub enum Invocation {
     ListDeprecatedOptions,
     /// `--list-modules`: which optional parts of C Tor there are.
     ListModules,
+}
+
+/// A password as it was typed. It is not shown when it is debugged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// Its bytes, to be hashed.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
 }
 
 /// Where the configuration comes from, and what the command line adds to it.
@@ -297,7 +315,7 @@ impl Reader {
         let line = self.line.clone();
         let command = self.command.take();
         if let Some((Command::HashPassword, password)) = command {
-            return Ok(Invocation::HashPassword(line, password));
+            return Ok(Invocation::HashPassword(line, Password(password)));
         }
         if self.files.contains(&FileFlag::Short) && self.files.contains(&FileFlag::Long) {
             return Err(CommandLineError::TwoTorrcs);
@@ -307,7 +325,7 @@ impl Reader {
             Some((Command::VerifyConfig, _)) => Invocation::VerifyConfig(line),
             Some((Command::DumpConfig, extent)) => Invocation::DumpConfig(line, extent),
             Some((Command::ListFingerprint, key)) => Invocation::ListFingerprint(line, key),
-            Some((Command::HashPassword, password)) => Invocation::HashPassword(line, password),
+            Some((Command::HashPassword, password)) => Invocation::HashPassword(line, Password(password)),
         })
     }
 }
@@ -419,7 +437,7 @@ mod tests {
             matches!(parse(&["--list-fingerprint", "-f", "x"]), Ok(Invocation::ListFingerprint(_, key)) if key.is_empty())
         );
         assert!(
-            matches!(parse(&["--hash-password", "-x"]), Ok(Invocation::HashPassword(_, word)) if word == "-x")
+            matches!(parse(&["--hash-password", "-x"]), Ok(Invocation::HashPassword(_, word)) if word.as_bytes() == b"-x")
         );
         assert_eq!(parse(&["--hash-password"]), Err(CommandLineError::NoValue("--hash-password".into())));
     }

@@ -35,7 +35,9 @@
 //! [`Loaded::set`] is `SETCONF` and `RESETCONF`, [`Loaded::load_text`] is `LOADCONF`, [`Loaded::save`] is `SAVECONF`.
 
 pub use self::change::{Change, ConfError, ReloadError};
-pub use self::cmdline::{BadCommandLine, CommandLine, CommandLineError, Invocation, Torrc, Verbosity};
+pub use self::cmdline::{
+    BadCommandLine, CommandLine, CommandLineError, Invocation, Password, Torrc, Verbosity,
+};
 pub use self::config::{
     AddressConfig, AutoBool, CircuitConfig, Config, DirectoryConfig, GuardConfig, LinkConfig, LogConfig,
     ProcessConfig, SafeLogging, SocksConfig, StorageConfig,
