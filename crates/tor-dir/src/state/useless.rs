@@ -176,10 +176,12 @@ impl DirState {
                     continue;
                 }
             };
-            match file {
-                DirFile::Routers => self.useless.cache_length = text.len(),
-                _ => self.useless.journal_length = text.len(),
-            }
+            let length = if file == DirFile::Routers {
+                &mut self.useless.cache_length
+            } else {
+                &mut self.useless.journal_length
+            };
+            *length = text.len();
             for piece in router::split(&text) {
                 let part = |range| text.get(range).unwrap_or_default();
                 let Ok(desc) = RouterDesc::parse(part(piece.body), at.wall) else { continue };

@@ -139,8 +139,7 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "any instant will do")]
     fn events_have_ctors_words() {
         let lines = Arc::new(Lines::default());
-        let sink: Arc<dyn EventSink> = Arc::clone(&lines) as _;
-        let mut teller = Teller::new(sink);
+        let mut teller = Teller::new(Arc::<Lines>::clone(&lines));
         let state = DirState::new(DirConfig::new(Vec::new(), NetworkKind::Public), Instant::now());
         teller.tell(&state, &Output::ConsensusArrived { old: None, from_store: false });
         teller.tell(&state, &Output::ConsensusArrived { old: None, from_store: true });
