@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::fuzz::{Fuzz, fuzz};
-use crate::interop::{Interop, interop};
+use crate::interop::{Interop, interop, smoke_proofs};
 use crate::layers;
 use crate::shell::{cargo, run, succeeds};
 
@@ -37,6 +37,7 @@ pub(crate) fn ci(options: &Ci) -> Result<()> {
         test()?;
     }
     interop(&Interop::smoke())?;
+    smoke_proofs()?;
     fuzz(&Fuzz::all(options.fuzz_seconds))
 }
 

@@ -4,6 +4,7 @@
 //! them. `--client` takes any program that reads a torrc, so the suite can be tried on C Tor itself.
 
 mod bulk;
+mod chat;
 mod control;
 mod events;
 mod hostile;
@@ -121,6 +122,11 @@ fn prove_all(sides: &Sides) -> Result<()> {
     Ok(())
 }
 
+/// The proofs as CI runs them.
+pub(crate) fn smoke_proofs() -> Result<()> {
+    prove_all(&Sides::smoke())
+}
+
 /// Runs the suite; fails if a check fails.
 pub(crate) fn interop(options: &Interop) -> Result<()> {
     if let Some(proof) = &options.proof {
@@ -212,6 +218,7 @@ impl<'a> Suite<'a> {
             let time = Duration::from_secs(self.options.soak);
             self.check("soak", |suite| whole::soak(suite, &client, time));
         }
+        self.check("control-port", |suite| chat::conversation(suite, &client));
         self.check("stops-on-sigint", |_| whole::stop(client));
 
         let client = self.start()?;
@@ -226,7 +233,7 @@ impl<'a> Suite<'a> {
 
     /// Starts the client with what earlier starts left in its directory, until its port is open.
     fn start(&self) -> Result<Client> {
-        let client = Client::start(&self.binary, &self.home, &self.lab.network, "")?;
+        let client = Client::start(&self.binary, &self.home, &self.lab.network, &chat::torrc(self))?;
         client.listening(PATIENCE)?;
         Ok(client)
     }

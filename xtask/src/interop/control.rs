@@ -68,20 +68,6 @@ impl Controlled {
     }
 }
 
-impl Controlled {
-    /// [`Self::controller`], where only a cookie will do.
-    pub(super) fn controller_with_cookie(&self) -> Result<Controller> {
-        let mut controller = Controller::connect(self.control)?;
-        let reply = controller.ask("PROTOCOLINFO 1")?;
-        let line = reply.iter().find_map(|line| line.split_once("COOKIEFILE=\""));
-        let (path, _) = line.and_then(|(_, rest)| rest.split_once('"')).context("no COOKIEFILE")?;
-        let cookie: String = fs::read(path)?.iter().map(|byte| format!("{byte:02x}")).collect();
-        let reply = controller.ask(&format!("AUTHENTICATE {cookie}"))?;
-        ensure!(reply == ["250 OK"], "AUTHENTICATE by cookie: {reply:?}");
-        Ok(controller)
-    }
-}
-
 /// One connection to a control port.
 #[derive(Debug)]
 pub(super) struct Controller {
@@ -98,6 +84,18 @@ impl Controller {
         let output = connect(address, PATIENCE)?;
         let input = BufReader::with_capacity(64 * 1024, output.try_clone()?);
         Ok(Self { input, output, events: VecDeque::new() })
+    }
+
+    /// A connection that authenticates by the cookie whose file PROTOCOLINFO names.
+    pub(super) fn by_cookie(address: SocketAddr) -> Result<Self> {
+        let mut controller = Self::connect(address)?;
+        let reply = controller.ask("PROTOCOLINFO 1")?;
+        let line = reply.iter().find_map(|line| line.split_once("COOKIEFILE=\""));
+        let (path, _) = line.and_then(|(_, rest)| rest.split_once('"')).context("no COOKIEFILE")?;
+        let cookie: String = fs::read(path)?.iter().map(|byte| format!("{byte:02x}")).collect();
+        let reply = controller.ask(&format!("AUTHENTICATE {cookie}"))?;
+        ensure!(reply == ["250 OK"], "AUTHENTICATE by cookie: {reply:?}");
+        Ok(controller)
     }
 
     /// Sends bytes as they are.

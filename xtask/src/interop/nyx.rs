@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 
-use super::control::{Controlled, until};
+use super::control::{Controlled, Controller, until};
 use super::python::python;
 use super::sides::{Side, Sides};
 use crate::lab::socks::Target;
@@ -40,16 +40,22 @@ pub(super) fn with(sides: Sides) -> Result<()> {
 pub(super) fn nyx(options: &Nyx) -> Result<()> {
     let sides = options.sides.all()?;
     let lab = Lab::open(options.sides.dir.as_deref())?;
-    let mut all = Vec::new();
-    for side in &sides {
-        let pages = look(&lab, side).with_context(|| side.name)?;
+    // Made before there are two who would make it.
+    python()?;
+    let all: Result<Vec<_>> = thread::scope(|scope| {
+        let lab = &lab;
+        let looks: Vec<_> =
+            sides.iter().map(|side| scope.spawn(move || look(lab, side).context(side.name))).collect();
+        looks.into_iter().map(|look| look.join().map_err(|_| anyhow!("a thread failed"))?).collect()
+    });
+    let all = all?;
+    for (side, pages) in sides.iter().zip(&all) {
         if let Some(dir) = &options.keep {
             fs::create_dir_all(dir)?;
-            for (name, text) in &pages {
+            for (name, text) in pages {
                 fs::write(dir.join(format!("{}.{name}.txt", side.name.replace(' ', "-"))), text)?;
             }
         }
-        all.push(pages);
     }
     let mut faults = Vec::new();
     for (side, pages) in sides.iter().zip(&all) {
@@ -212,12 +218,12 @@ impl Terminal {
         Ok(pages)
     }
 
-    /// The menu's second entry; returns what another controller heard.
+    /// The second entry of the menu's first part, which opens with it; returns what another controller heard.
     fn new_identity(&self, client: &Controlled) -> Result<String> {
-        let mut listener = client.controller_with_cookie()?;
+        let mut listener = Controller::by_cookie(client.control)?;
         let reply = listener.ask("SETEVENTS SIGNAL")?;
         ensure!(reply == ["250 OK"], "SETEVENTS SIGNAL: {reply:?}");
-        for key in ["m", "Enter", "Down", "Enter"] {
+        for key in ["m", "Down", "Enter"] {
             self.press(key)?;
         }
         let event = listener.event(Duration::from_secs(12))?;

@@ -47,6 +47,11 @@ impl Side {
 }
 
 impl Sides {
+    /// What CI runs.
+    pub(super) fn smoke() -> Self {
+        Self { side: Which::Both, client: None, dir: None, smoke: true }
+    }
+
     /// The same on a network that runs.
     pub(super) fn on(&self, dir: &Path) -> Self {
         Self { dir: Some(dir.to_owned()), ..self.clone() }
