@@ -81,7 +81,7 @@ pub(super) type Message = Vec<String>;
 
 impl Controller {
     pub(super) fn connect(address: SocketAddr) -> Result<Self> {
-        let output = connect(address, PATIENCE)?;
+        let output = connect(address, ANSWER)?;
         let input = BufReader::with_capacity(64 * 1024, output.try_clone()?);
         Ok(Self { input, output, events: VecDeque::new() })
     }
@@ -139,7 +139,7 @@ impl Controller {
         }
         self.output.set_read_timeout(Some(patience))?;
         let got = self.message();
-        self.output.set_read_timeout(Some(PATIENCE))?;
+        self.output.set_read_timeout(Some(ANSWER))?;
         match got {
             Err(error) if is_timeout(&error) => Ok(None),
             other => other,
@@ -161,7 +161,7 @@ impl Controller {
     pub(super) fn is_closed_within(&mut self, patience: Duration) -> Result<bool> {
         self.output.set_read_timeout(Some(patience))?;
         let got = io::copy(&mut self.input, &mut io::sink());
-        self.output.set_read_timeout(Some(PATIENCE))?;
+        self.output.set_read_timeout(Some(ANSWER))?;
         match got {
             Ok(_) => Ok(true),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
@@ -238,3 +238,5 @@ const HASHED_PW: &str = "HashedControlPassword 16:8C423A41EF4A542C6078985270AE28
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
 /// How long one answer or a start may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a controller waits for an answer.
+const ANSWER: Duration = Duration::from_secs(15);

@@ -20,6 +20,7 @@ import io
 import json
 import os
 import re
+import signal
 import sys
 import traceback
 
@@ -39,6 +40,9 @@ NOT_HERE = (
     ('TestController.test_getinfo_freshrelaydescs', 'needs a relay: the torrc has no ORPort'),
     ('TestController.test_get_hidden_service_descriptor', 'asks for an onion service of version 2'),
 )
+
+# C Tor takes 15 s to see that its owner has gone; nothing else takes long.
+SECONDS_A_TEST = 45
 
 
 def main():
@@ -145,6 +149,15 @@ def run(job):
         def __init__(self):
             super().__init__(unittest.runner._WritelnDecorator(io.StringIO()), True, 0)
 
+        def startTest(self, test):
+            super().startTest(test)
+            # An answer that never comes fails one test and not all that would have followed.
+            signal.alarm(SECONDS_A_TEST)
+
+        def stopTest(self, test):
+            signal.alarm(0)
+            super().stopTest(test)
+
         def addSuccess(self, test):
             note(test, 'ok')
 
@@ -160,6 +173,10 @@ def run(job):
             super().addError(test, error)
             note(test, 'error', last_lines(error))
 
+    def too_long(_signal, _frame):
+        raise AssertionError('no end within %i s' % SECONDS_A_TEST)
+
+    signal.signal(signal.SIGALRM, too_long)
     runner.run = run_what_is_for_here
     runner._makeResult = lambda self: Result()
     start = test.runner.Runner.start

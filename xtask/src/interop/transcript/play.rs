@@ -108,7 +108,11 @@ impl<'a> Player<'a> {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            self.step(line).with_context(|| format!("line {} of the script: {line}", number + 1))?;
+            if let Err(error) = self.step(line) {
+                // The rest is worth knowing, too; that this differs will be told.
+                let problem = format!("<line {} of the script: {error:#}>", number + 1);
+                self.note(line, vec![problem], false);
+            }
         }
         Ok(())
     }
@@ -134,11 +138,15 @@ impl<'a> Player<'a> {
                 let id = self.expand(rest)?;
                 let mut asking = self.client.controller()?;
                 let start = format!("{id} BUILT");
-                until(Duration::from_secs(30), "a circuit", || {
+                let built = until(Duration::from_secs(10), "a circuit", || {
                     Ok(asking.info("circuit-status")?.lines().any(|line| line.starts_with(&start)))
-                })?;
+                });
+                self.note(line, vec![if built.is_ok() { "<built>" } else { "<never built>" }.to_owned()], false);
             }
-            "@noncircuits" => self.close_circuits()?,
+            "@noncircuits" => {
+                let closed = self.close_circuits();
+                self.note(line, vec![if closed.is_ok() { "<gone>" } else { "<never gone>" }.to_owned()], false);
+            }
             "@connect" => {
                 let (name, host) = rest.split_once(' ').context("where to?")?;
                 self.application(name, host);
