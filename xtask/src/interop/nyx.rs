@@ -280,7 +280,5 @@ const EXCUSES: &[&str] = &[
     "Unable to",
     "[NYX_WARN]",
     "[NYX_ERR]",
-    "[WARN]",
-    "[ERR]",
 ];
 const SHIMS: &str = include_str!("nyx/sitecustomize.py");

@@ -83,12 +83,13 @@ pub(super) fn transcript(options: &Transcript) -> Result<()> {
 
 fn compare(sides: &[&Side], one: &[Exchange], other: &[Exchange], is_check: bool) -> Result<()> {
     let (mut equal, mut justified, mut wrong) = (0_u32, 0_u32, 0_u32);
+    let mut judge = differences::Judge::default();
     for (ours, theirs) in other.iter().zip(one) {
         if ours.heard == theirs.heard {
             equal += 1;
             continue;
         }
-        if !is_check && let Some(reason) = differences::reason(&theirs.said, &ours.heard) {
+        if !is_check && let Some(reason) = judge.reason(theirs, ours) {
             justified += 1;
             println!("justified: {}: {reason}", theirs.said);
             continue;

@@ -94,6 +94,9 @@ const MEASURED: &[&str] = &[
     "status/clients-seen",
 ];
 const SETS: &[&str] = &[
+    "bw-event-cache",
+    "info/names",
+    "stream-status",
     "circuit-status",
     "orconn-status",
     "entry-guards",

@@ -141,11 +141,19 @@ impl<'a> Player<'a> {
                 let built = until(Duration::from_secs(10), "a circuit", || {
                     Ok(asking.info("circuit-status")?.lines().any(|line| line.starts_with(&start)))
                 });
-                self.note(line, vec![if built.is_ok() { "<built>" } else { "<never built>" }.to_owned()], false);
+                self.note(
+                    line,
+                    vec![if built.is_ok() { "<built>" } else { "<never built>" }.to_owned()],
+                    false,
+                );
             }
             "@noncircuits" => {
                 let closed = self.close_circuits();
-                self.note(line, vec![if closed.is_ok() { "<gone>" } else { "<never gone>" }.to_owned()], false);
+                self.note(
+                    line,
+                    vec![if closed.is_ok() { "<gone>" } else { "<never gone>" }.to_owned()],
+                    false,
+                );
             }
             "@connect" => {
                 let (name, host) = rest.split_once(' ').context("where to?")?;
@@ -364,17 +372,26 @@ pub(super) fn what_to_ask(client: &Controlled, network: &Network) -> Result<(Vec
     Ok((options, keys))
 }
 
-/// A list of which the length says nothing: each different line once, in order of the alphabet.
+/// A list of which the length says nothing: each different line once, in order of the alphabet, whether it came as
+/// one line or as a block of data.
 fn as_set(lines: &[String], mask: impl Fn(&str) -> String) -> Vec<String> {
-    let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return Vec::new() };
-    let mut different: BTreeMap<String, &String> = BTreeMap::new();
-    for line in lines.get(1..lines.len().saturating_sub(1)).unwrap_or_default() {
-        different.entry(mask(line)).or_insert(line);
+    let [first, rest @ ..] = lines else { return Vec::new() };
+    let Some((key, value)) = first.split_once('=').filter(|_| first.starts_with("250")) else {
+        return lines.to_vec();
+    };
+    let mut different: BTreeMap<String, String> = BTreeMap::new();
+    let values = rest.iter().map(String::as_str).filter(|line| !matches!(*line, "." | "250 OK"));
+    for line in std::iter::once(value).chain(values).filter(|line| !line.is_empty()) {
+        // Bandwidths of many seconds in one line; descriptions, which are our own words.
+        let line = line.split(" -- ").next().unwrap_or(line);
+        for item in
+            if line.contains(',') && !line.contains('$') { line.split(' ').collect() } else { vec![line] }
+        {
+            different.entry(mask(item)).or_insert_with(|| item.to_owned());
+        }
     }
-    let mut set = vec![first.clone()];
-    set.extend(different.into_values().cloned());
-    set.push(last.clone());
-    set
+    let heading = format!("250 {}=", key.get(4..).unwrap_or_default());
+    std::iter::once(heading).chain(different.into_values()).collect()
 }
 
 fn first_number(text: &str) -> Option<String> {
