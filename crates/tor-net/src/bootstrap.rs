@@ -62,8 +62,6 @@ pub struct Bootstrap {
     said: Mutex<Option<Status>>,
     /// A circuit that carries streams was built (`status/circuit-established`).
     established: AtomicBool,
-    /// Enough is known of the network (`status/enough-dir-info`).
-    enough: AtomicBool,
 }
 
 impl Phase {
@@ -109,7 +107,6 @@ impl Bootstrap {
             events,
             said: Mutex::new(None),
             established: AtomicBool::new(false),
-            enough: AtomicBool::new(false),
         }
     }
 
@@ -183,27 +180,9 @@ impl Bootstrap {
         self.established.load(Ordering::Relaxed)
     }
 
-    /// The network is switched off: nobody knows whether another circuit can be built.
+    /// The network is switched off, or too little is known of it: nobody knows whether another circuit can be built.
     pub fn circuit_doubtful(&self) {
         self.established.store(false, Ordering::Relaxed);
-    }
-
-    /// Enough is known of the network to build circuits, or not any more.
-    pub fn enough_dir_info(&self, enough: bool) {
-        if self.enough.swap(enough, Ordering::Relaxed) == enough {
-            return;
-        }
-        if enough {
-            self.tell("ENOUGH_DIR_INFO");
-        } else {
-            self.established.store(false, Ordering::Relaxed);
-            self.tell("NOT_ENOUGH_DIR_INFO");
-        }
-    }
-
-    /// Whether enough is known of the network to build circuits.
-    pub fn has_enough_dir_info(&self) -> bool {
-        self.enough.load(Ordering::Relaxed)
     }
 
     fn tell(&self, action: &str) {

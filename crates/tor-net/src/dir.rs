@@ -237,7 +237,9 @@ impl Directory {
     }
 
     fn report_readiness(&self, readiness: Readiness) {
-        self.bootstrap.enough_dir_info(readiness == Readiness::Enough);
+        if readiness != Readiness::Enough {
+            self.bootstrap.circuit_doubtful();
+        }
         match readiness {
             // Told when the request is really sent.
             Readiness::RequestingStatus => {}

@@ -53,6 +53,8 @@ async fn the_start_is_told_as_c_tor_tells_it() {
         "650 STATUS_CLIENT NOTICE BOOTSTRAP PROGRESS=100 TAG=done SUMMARY=\"Done\"",
         "650 STATUS_CLIENT NOTICE CIRCUIT_ESTABLISHED",
     ];
+    let told = |what: &str| texts.iter().filter(|text| text.ends_with(what)).count();
+    assert_eq!((told(" ENOUGH_DIR_INFO"), told(" CIRCUIT_ESTABLISHED")), (1, 1));
     let places: Vec<usize> = in_order.iter().map(|begin| at(begin)).collect();
     assert!(places.is_sorted(), "{places:?} in {texts:#?}");
 
