@@ -362,6 +362,11 @@ impl AddressMap {
         Some(now)
     }
 
+    /// True if an entry is about that very address.
+    pub fn maps(&self, address: &str) -> bool {
+        self.entries.contains_key(&key(address))
+    }
+
     /// True for an address of the networks of made-up ones: if nothing stands behind it, no exit should hear of it.
     pub fn is_virtual(&self, address: &str) -> bool {
         match parse_ip(address) {

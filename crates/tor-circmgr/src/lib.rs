@@ -69,6 +69,15 @@ pub trait CircuitFactory: Send + Sync + 'static {
     /// If the network as it is known now has no such path.
     fn choose_path(&self, need: &ExitNeed, avoid: &[RsaId]) -> Result<Path, PathError>;
 
+    /// Chooses the relays of a circuit with that exit.
+    ///
+    /// # Errors
+    /// If it does not serve the need, or the network as it is known now has no such path.
+    fn choose_path_by(&self, exit: &RsaId, need: &ExitNeed) -> Result<Path, PathError> {
+        let _none_can = (exit, need);
+        Err(PathError::NoExit)
+    }
+
     /// Begins a circuit: it has its number from now on. `key`: whose streams wait for it.
     fn launch(
         &self,

@@ -206,18 +206,25 @@ impl<F: CircuitFactory> CircMgr<F> {
                     let _either = timeout_at(until, changed).await;
                 }
                 Choice::Shut => return Err(ConnectError::Shutdown),
-                Choice::Build => match self.factory.choose_path(wish.need, &avoided) {
+                Choice::Build => match self.path(wish, &avoided) {
                     Ok(path) => self.order(wish, &avoided, path)?,
                     // The view of the network, or a guard, may come back while the stream waits.
                     Err(error) if error.is_transient() => {
                         let _either = timeout_at(Instant::now() + NO_PATH, changed).await;
                     }
-                    Err(PathError::NoExit) if strictness != Strictness::Refused => {
+                    Err(PathError::NoExit) if strictness != Strictness::Refused && wish.via.is_none() => {
                         strictness = strictness.relaxed();
                     }
                     Err(error) => return Err(ConnectError::NoPath(error)),
                 },
             }
+        }
+    }
+
+    fn path(&self, wish: Wish<'_>, avoided: &[RsaId]) -> Result<Path, PathError> {
+        match &wish.via {
+            Some(exit) => self.factory.choose_path_by(exit, wish.need),
+            None => self.factory.choose_path(wish.need, avoided),
         }
     }
 

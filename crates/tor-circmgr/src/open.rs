@@ -8,7 +8,7 @@ use std::{future::Future, time::Duration};
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 use tor_cell::EndReason;
-use tor_id::Fault;
+use tor_id::{Fault, RsaId};
 use tor_path::{ExitNeed, PathError};
 use tracing::debug;
 
@@ -71,6 +71,7 @@ struct Trials {
 pub struct Opening<'a, F: CircuitFactory> {
     manager: &'a CircMgr<F>,
     need: ExitNeed,
+    via: Option<RsaId>,
     key: IsolationKey,
     keep_alive: bool,
     deadline: Instant,
@@ -133,7 +134,7 @@ impl<F: CircuitFactory> CircMgr<F> {
         deadline: Instant,
     ) -> Opening<'_, F> {
         let keep_alive = keep_alive && key.has_credentials();
-        Opening { manager: self, need, key, keep_alive, deadline, trials: Trials::default() }
+        Opening { manager: self, need, via: None, key, keep_alive, deadline, trials: Trials::default() }
     }
 }
 
@@ -141,6 +142,11 @@ impl<F: CircuitFactory> Opening<'_, F> {
     /// The stream leads elsewhere from now on; what exits said of its old target counts on.
     pub fn set_need(&mut self, need: ExitNeed) {
         self.need = need;
+    }
+
+    /// The stream must leave by this exit, even if it refused before; `None`: by any.
+    pub fn set_via(&mut self, exit: Option<RsaId>) {
+        self.via = exit;
     }
 
     /// Tries one circuit, waiting until one is built where none is ready.
@@ -152,8 +158,8 @@ impl<F: CircuitFactory> Opening<'_, F> {
         request: &<F::Circuit as BuiltCircuit>::Request,
     ) -> Result<<F::Circuit as BuiltCircuit>::Stream, Setback> {
         let target = F::Circuit::target(request);
-        let Self { manager, need, key, keep_alive, deadline, trials } = self;
-        let wish = Wish { need, key, target: &target };
+        let Self { manager, need, via, key, keep_alive, deadline, trials } = self;
+        let wish = Wish { need, key, target: &target, via: *via };
         let found = timeout_at(*deadline, manager.circuit(wish, &trials.avoid)).await;
         let chosen = match (found, trials.last) {
             (Ok(Ok(chosen)), _) => chosen,
@@ -223,6 +229,8 @@ impl<F: CircuitFactory> CircMgr<F> {
         match (about, chosen.exit) {
             (About::Target, _) => {}
             (About::Circuit, _) | (_, None) => pool.retire(chosen.number),
+            // The same exit will be asked again, but not by the same circuit.
+            (_, Some(_)) if wish.via.is_some() => pool.retire(chosen.number),
             (About::Exit, Some(exit)) => pool.refusals.of_all(exit, now),
             (_, Some(exit)) => pool.refusals.of_target(exit, now, wish.key, wish.target),
         }

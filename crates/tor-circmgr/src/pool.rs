@@ -44,6 +44,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) need: &'a ExitNeed,
     pub(crate) key: &'a IsolationKey,
     pub(crate) target: &'a Target,
+    /// The exit that it must be, whatever it refused before.
+    pub(crate) via: Option<RsaId>,
 }
 
 #[derive(Debug)]
@@ -142,7 +144,7 @@ impl<C: BuiltCircuit> Pool<C> {
         if self.shut {
             return Choice::Shut;
         }
-        let fits = |path: &Path| serves(path, wish.need, avoid);
+        let fits = |path: &Path| wish.is_served_by(path, avoid);
         let usable = self
             .open
             .iter_mut()
@@ -171,7 +173,7 @@ impl<C: BuiltCircuit> Pool<C> {
 
     /// True if a circuit should still be built for a stream that was told so a moment ago.
     pub(crate) fn would_build(&self, now: Instant, wish: Wish<'_>, avoid: &[RsaId]) -> bool {
-        let fits = |path: &Path| serves(path, wish.need, avoid);
+        let fits = |path: &Path| wish.is_served_by(path, avoid);
         let ready = self
             .open
             .values()
@@ -336,8 +338,15 @@ impl<C: BuiltCircuit> Pool<C> {
     }
 }
 
-fn serves(path: &Path, need: &ExitNeed, avoid: &[RsaId]) -> bool {
-    path.serves(need) && path.exit().is_none_or(|exit| !avoid.contains(&exit.ids.rsa))
+impl Wish<'_> {
+    fn is_served_by(&self, path: &Path, avoid: &[RsaId]) -> bool {
+        path.serves(self.need)
+            && match (path.exit(), self.via) {
+                (Some(exit), Some(via)) => exit.ids.rsa == via,
+                (Some(exit), None) => !avoid.contains(&exit.ids.rsa),
+                (None, via) => via.is_none(),
+            }
+    }
 }
 
 impl<C: BuiltCircuit> Open<C> {

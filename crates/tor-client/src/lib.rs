@@ -56,14 +56,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::watch;
-use tor_cell::relay::BeginFlags;
-use tor_circmgr::{CircMgr, IsolationKey};
+use tor_circmgr::CircMgr;
 use tor_dir::NetworkView;
-use tor_net::{Bootstrap, Ledger, OpenRequest, Opened, RelayCircuits};
-use tor_path::{ExitNeed, Family};
+use tor_net::{Bootstrap, Ledger, Opener, RelayCircuits};
 
 pub use log::Log;
 pub use start::{Commit, Part, ReconfigureError, StartError, Surroundings};
@@ -275,17 +272,12 @@ impl Client {
         port: u16,
         isolation: &Isolation,
     ) -> Result<DataStream, StreamError> {
-        let family = match host.parse() {
-            Ok(std::net::IpAddr::V4(_)) => Family::V4,
-            Ok(std::net::IpAddr::V6(_)) => Family::V6,
-            Err(_) => Family::Any,
-        };
-        let host = if family == Family::V6 { format!("[{host}]") } else { host.to_owned() };
-        let request = OpenRequest::Connect { host, port, flags: BeginFlags::IPV6_OK, early: Bytes::new() };
-        match self.open(&request, &ExitNeed::connect(port, family), isolation).await? {
-            Opened::Stream(stream, _) => Ok(stream),
-            Opened::Answers(_) => Err(StreamError::Mismatch),
-        }
+        Ok(self.opener().connect(host, port, isolation).await?)
+    }
+
+    /// Opens the client's streams, and a controller's look-ups.
+    pub fn opener(&self) -> &Arc<Opener> {
+        &self.running.network.opener
     }
 
     /// Looks up the addresses of a name, by an exit. Whether to believe them is the caller's to decide.
@@ -293,10 +285,7 @@ impl Client {
     /// # Errors
     /// If the name does not resolve.
     pub async fn resolve(&self, name: &str, isolation: &Isolation) -> Result<Vec<Answer>, StreamError> {
-        match self.open(&OpenRequest::Resolve(name.to_owned()), &ExitNeed::Resolve, isolation).await? {
-            Opened::Answers(answers) => Ok(answers),
-            Opened::Stream(..) => Err(StreamError::Mismatch),
-        }
+        Ok(self.opener().resolve(name, isolation).await?)
     }
 
     /// Closes all circuits, and waits a moment so that the relays hear of it.
@@ -310,14 +299,5 @@ impl Client {
             tokio::time::sleep(SHUTDOWN_LOOK).await;
         };
         let _in_time = tokio::time::timeout(SHUTDOWN, gone).await;
-    }
-
-    async fn open(
-        &self,
-        request: &OpenRequest,
-        need: &ExitNeed,
-        isolation: &IsolationKey,
-    ) -> Result<Opened, ConnectError> {
-        self.manager().open(request, need, isolation, false).await
     }
 }

@@ -260,8 +260,10 @@ impl Running {
     fn door(&self, config: &Config) -> Arc<SocksDoor> {
         let safe = config.log.safe == SafeLogging::All;
         let long_lived = config.circuits.long_lived_ports.clone();
-        let manager = Arc::clone(&self.network.manager);
-        Arc::new(SocksDoor::new(manager, config.socks.clone(), long_lived, safe))
+        let opener = Arc::clone(&self.network.opener);
+        opener.configure(&config.socks, &config.addresses);
+        opener.ledger().leave_streams_unattached(config.control.leave_streams_unattached);
+        Arc::new(SocksDoor::new(opener, config.socks.clone(), long_lived, safe))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -35,7 +35,7 @@ use crate::{
     ChannelError, ChannelHandle, DataStream,
     channel::NewCircuit,
     clock,
-    ledger::{CircuitCard, CircuitEnd, CircuitRecord, Plan},
+    ledger::{CircuitCard, CircuitEnd, CircuitRecord, Plan, StreamCard},
     pipe::{Attention, Pipe},
 };
 
@@ -70,6 +70,26 @@ impl fmt::Debug for OpenRequest {
             Self::Dir(_) => "Dir",
             Self::Resolve(_) => "Resolve",
         })
+    }
+}
+
+/// A stream to open, and what the ledger has of it, if anything.
+#[derive(Clone, Debug)]
+pub struct StreamRequest {
+    open: OpenRequest,
+    card: Option<StreamCard>,
+}
+
+impl StreamRequest {
+    pub(crate) const fn new(open: OpenRequest, card: StreamCard) -> Self {
+        Self { open, card: Some(card) }
+    }
+}
+
+/// One that the ledger does not know.
+impl From<OpenRequest> for StreamRequest {
+    fn from(open: OpenRequest) -> Self {
+        Self { open, card: None }
     }
 }
 
@@ -229,19 +249,28 @@ impl CircuitHandle {
         self.shared.card.id()
     }
 
-    /// Opens a stream at a hop of its own, where [`BuiltCircuit::open`] goes to the last one.
+    /// Opens a stream at the last hop, of which the ledger knows nothing.
+    ///
+    /// # Errors
+    /// If that refuses, or the circuit is closed.
+    pub async fn open(&self, request: &OpenRequest) -> Result<Opened, StreamRefusal> {
+        self.open_at(&request.clone().into(), None).await
+    }
+
+    /// Opens a stream at a hop, or at the last one. Dropping the future gives the stream up.
     ///
     /// # Errors
     /// If that hop, or its exit, refuses, or the circuit is closed or has no such hop.
     pub async fn open_at(
         &self,
-        request: &OpenRequest,
+        request: &StreamRequest,
         hop: Option<HopIndex>,
     ) -> Result<Opened, StreamRefusal> {
         let (reply, answer) = oneshot::channel();
+        let StreamRequest { open, card } = request.clone();
         // It is here from the start: dropping it, along with this future, is what gives the stream up.
-        let (stream, pipe) = DataStream::new(Arc::clone(&self.shared.attention));
-        let command = Command::Open { request: request.clone(), hop, pipe, reply };
+        let (stream, pipe) = DataStream::new(Arc::clone(&self.shared.attention), card);
+        let command = Command::Open { request: open, hop, pipe, reply };
         self.commands.send(command).await.map_err(|_| StreamRefusal::CircuitClosed)?;
         match answer.await.map_err(|_| StreamRefusal::CircuitClosed)?? {
             Answered::Connected(address) => Ok(Opened::Stream(stream, address)),
@@ -285,14 +314,14 @@ impl CircuitHandle {
 
 impl BuiltCircuit for CircuitHandle {
     type Stream = Opened;
-    type Request = OpenRequest;
+    type Request = StreamRequest;
 
-    async fn open(&self, request: &OpenRequest) -> Result<Opened, StreamRefusal> {
+    async fn open(&self, request: &StreamRequest) -> Result<Opened, StreamRefusal> {
         self.open_at(request, None).await
     }
 
-    fn target(request: &OpenRequest) -> Target {
-        match request {
+    fn target(request: &StreamRequest) -> Target {
+        match &request.open {
             OpenRequest::Connect { host, port, .. } => Target::new(&format!("{host}:{port}")),
             OpenRequest::Dir(_) => Target::new(""),
             OpenRequest::Resolve(name) => Target::new(name),

@@ -4,7 +4,7 @@ mod controlled;
 mod entry_guards;
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -92,6 +92,18 @@ impl RelayCircuits {
         })
     }
 
+    /// The relay of that fingerprint or nickname, and its address: `HEX`, `$HEX`, `$HEX~nick` or `nick`.
+    pub(crate) fn relay_named(&self, name: &str) -> Option<(RsaId, Option<IpAddr>)> {
+        let view = self.view.borrow().clone()?;
+        let hex = name.trim_start_matches('$').split(['~', '=']).next().unwrap_or_default();
+        let relay = match RsaId::from_hex(hex) {
+            Ok(id) => view.relay(&id)?,
+            Err(_) => view.relays().find(|relay| relay.nickname().as_str().eq_ignore_ascii_case(name))?,
+        };
+        let address = relay.or_addresses().next().map(|address| address.ip());
+        Some((*relay.rsa(), address))
+    }
+
     /// Where to reach a relay, in the order in which the configuration prefers its addresses.
     pub fn reachable(&self, addrs: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
         let CircuitSettings { use_ipv4, use_ipv6, prefer_ipv6, .. } = self.settings();
@@ -171,6 +183,12 @@ impl CircuitFactory for RelayCircuits {
         let view = self.view.borrow().clone().ok_or(PathError::NoView)?;
         let selector = self.selector(&view);
         self.with_guards(|guards| selector.path(need, avoid, guards, clock::wall(), &mut clock::rng()))
+    }
+
+    fn choose_path_by(&self, exit: &RsaId, need: &ExitNeed) -> Result<Path, PathError> {
+        let view = self.view.borrow().clone().ok_or(PathError::NoView)?;
+        let selector = self.selector(&view);
+        self.with_guards(|guards| selector.path_by(exit, need, guards, clock::wall(), &mut clock::rng()))
     }
 
     fn launch(&self, path: Path, purpose: Purpose, key: Option<&IsolationKey>) -> (CircuitNumber, Launch) {

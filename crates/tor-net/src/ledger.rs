@@ -11,6 +11,7 @@
 //! A record belongs to whoever lives that life; dropping it ends it. Circuits are numbered from 1; streams and
 //! connections share one counter, as in C Tor.
 
+mod addresses;
 mod bandwidth;
 mod circuits;
 mod connections;
@@ -29,12 +30,15 @@ use tor_ctrl_events::{Bw, EventKind, EventSink, LongName, NetworkLiveness, NoEve
 use tor_dir::NetworkView;
 use tor_id::RsaId;
 
+pub use addresses::Addresses;
 pub(crate) use bandwidth::Meter;
 pub use bandwidth::Second;
 pub use circuits::CircuitEnd;
 pub(crate) use circuits::{CircuitCard, CircuitRecord, Plan};
 pub use connections::Connection;
 pub(crate) use connections::{ConnRecord, reason};
+pub use streams::{AttachError, UnknownStream};
+pub(crate) use streams::{AttachOrder, ChosenCircuit, NewStream, Order, StreamCard, StreamRecord, Why};
 
 /// What this client has open.
 #[derive(Debug)]
@@ -45,6 +49,7 @@ pub struct Ledger {
     circuits: circuits::Circuits,
     connections: connections::Connections,
     streams: streams::Streams,
+    addresses: Addresses,
     bandwidth: bandwidth::Bandwidth,
     /// Where the names of relays come from, once there is a network.
     view: OnceLock<watch::Receiver<Option<Arc<NetworkView>>>>,
@@ -56,6 +61,7 @@ impl Ledger {
     /// Nothing is open. What happens is told to `events`.
     pub fn new(events: Arc<dyn EventSink>) -> Arc<Self> {
         Arc::new(Self {
+            addresses: Addresses::new(Arc::clone(&events)),
             events,
             next: AtomicU64::new(1),
             circuits: circuits::Circuits::default(),
@@ -75,6 +81,11 @@ impl Ledger {
     /// Who is told what happens.
     pub fn events(&self) -> &Arc<dyn EventSink> {
         &self.events
+    }
+
+    /// Which targets lead elsewhere.
+    pub const fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// The next number of a stream or a connection; each is given once.

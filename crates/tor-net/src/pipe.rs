@@ -30,7 +30,10 @@ use tokio::{
 use tor_cell::StreamId;
 use tor_circ::HopIndex;
 
-use crate::StreamEnd;
+use crate::{
+    StreamEnd,
+    ledger::{StreamCard, StreamRecord},
+};
 
 /// Bytes that an application can write ahead of the circuit.
 const OUTBOUND: usize = 64 * 1024;
@@ -81,6 +84,8 @@ pub(crate) struct Pipe {
     /// The stream's name, 0 until it has one.
     name: AtomicU32,
     attention: Arc<Attention>,
+    /// What the ledger has of the stream.
+    card: Option<StreamCard>,
     state: Mutex<State>,
 }
 
@@ -195,6 +200,23 @@ impl Pipe {
         wake(waker);
     }
 
+    /// Whom to tell how the stream fares.
+    pub(crate) const fn card(&self) -> Option<&StreamCard> {
+        self.card.as_ref()
+    }
+
+    /// The application is to get no more, and the exit to hear no more.
+    pub(crate) fn cut(&self) {
+        {
+            let mut state = lock(&self.state);
+            state.inbound = BytesMut::new();
+            state.outbound = Chunks::default();
+            state.finished = true;
+        }
+        self.end(StreamEnd::Done);
+        self.call(lock(&self.state));
+    }
+
     /// No more bytes will come, nor be accepted. The first reason stays.
     pub(crate) fn end(&self, end: StreamEnd) {
         let (reader, writer) = {
@@ -251,13 +273,20 @@ impl Pipe {
 #[derive(Debug)]
 pub struct DataStream {
     pipe: Arc<Pipe>,
+    /// The stream is over, for the ledger, when the application lets go of it.
+    record: Option<StreamRecord>,
 }
 
 impl DataStream {
     /// Both ends of a stream that has no id yet, and so can't call for attention.
-    pub(crate) fn new(attention: Arc<Attention>) -> (Self, Arc<Pipe>) {
-        let pipe = Arc::new(Pipe { name: AtomicU32::new(0), attention, state: Mutex::default() });
-        (Self { pipe: Arc::clone(&pipe) }, pipe)
+    pub(crate) fn new(attention: Arc<Attention>, card: Option<StreamCard>) -> (Self, Arc<Pipe>) {
+        let pipe = Arc::new(Pipe { name: AtomicU32::new(0), attention, card, state: Mutex::default() });
+        (Self { pipe: Arc::clone(&pipe), record: None }, pipe)
+    }
+
+    /// Keeps the stream's record, and counts its bytes there.
+    pub(crate) fn keep(&mut self, record: StreamRecord) {
+        self.record = Some(record);
     }
 
     /// Takes all received bytes at once: `Ok(None)` at the end of the stream. Give the buffer back with
@@ -290,6 +319,9 @@ impl DataStream {
     }
 
     fn consume(&self, mut state: MutexGuard<'_, State>, count: usize) {
+        if let Some(record) = &self.record {
+            record.read(count);
+        }
         state.consumed += count;
         if state.consumed >= WORTH_TELLING || state.inbound.is_empty() {
             self.pipe.call(state);
@@ -319,6 +351,9 @@ impl DataStream {
         let mut state = lock(&self.pipe.state);
         if chunk.is_empty() || state.end.is_some() || state.finished {
             return;
+        }
+        if let Some(record) = &self.record {
+            record.wrote(chunk.len());
         }
         state.outbound.push(chunk);
         self.pipe.call(state);

@@ -63,6 +63,28 @@ impl<'a> Selector<'a> {
         Err(first_error.unwrap_or(PathError::NoExit))
     }
 
+    /// A path of three hops that ends at this relay, if it serves `need`.
+    ///
+    /// # Errors
+    /// If it does not, or one of the other places can't be filled.
+    pub fn path_by(
+        &self,
+        exit: &RsaId,
+        need: &ExitNeed,
+        guards: &mut Guards,
+        wall: SystemTime,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Path, PathError> {
+        if !self.config.knows_enough(self.view) {
+            return Err(PathError::NoView);
+        }
+        let exit = self.view.relay(exit).filter(|relay| need.allowed_by(relay)).ok_or(PathError::NoExit)?;
+        let hops = self.to_exit(&exit, need, guards, wall, rng)?;
+        let policies = exit.microdesc().map(|microdesc| (&microdesc.policy, &microdesc.policy6));
+        let (v4, v6) = policies.map_or((None, None), |(v4, v6)| (v4.clone(), v6.clone()));
+        Ok(Path::exiting(hops, v4, v6, need.is_long_lived()))
+    }
+
     /// A relay to ask for directory documents, none of `avoid`: one of the guards, whose microdescriptor may be yet
     /// to come. `None` if none can be used now.
     pub fn directory(

@@ -163,7 +163,7 @@ impl Model {
 
     fn choose(&mut self, user: u32, port: u16, avoid: Option<usize>) {
         let (now, key, need) = (self.now, key(user), ExitNeed::port(port));
-        let wish = Wish { need: &need, key: &key, target: &Target::new("") };
+        let wish = Wish { need: &need, key: &key, target: &Target::new(""), via: None };
         let avoided: Vec<RsaId> = avoid.map(exit_id).into_iter().collect();
         self.pool.predict(&need, now);
         let usable = |known: &&mut Known| known.usable(now, user, port, avoid);
@@ -287,7 +287,7 @@ fn a_new_circuit_is_kept_for_those_who_waited() {
     model.apply(&Op::Finish { which: 0, ok: true });
     let (need, target) = (ExitNeed::port(443), Target::new(""));
     let choose = |model: &mut Model, user| {
-        let wish = Wish { need: &need, key: &key(user), target: &target };
+        let wish = Wish { need: &need, key: &key(user), target: &target, via: None };
         matches!(model.pool.choose(model.now, wish, &[], DIRTINESS), Choice::Use(_))
     };
     // Whoever comes by in the moment before they wake does not snatch it away.

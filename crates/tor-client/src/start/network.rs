@@ -17,7 +17,7 @@ use tor_circmgr::CircMgr;
 use tor_config::Config;
 use tor_dir::{DirConfig, DirWanted, NetworkView};
 use tor_net::{
-    Bootstrap, Channels, Directory, DirectorySettings, DiskStore, Documents, Ledger, RelayCircuits,
+    Bootstrap, Channels, Directory, DirectorySettings, DiskStore, Documents, Ledger, Opener, RelayCircuits,
     StateFile, TlsConfig,
 };
 use tor_path::Guards;
@@ -34,6 +34,7 @@ const SAVE_EVERY: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) manager: Arc<CircMgr<RelayCircuits>>,
+    pub(crate) opener: Arc<Opener>,
     pub(crate) bootstrap: Arc<Bootstrap>,
     pub(crate) channels: Arc<Channels>,
     pub(crate) ledger: Arc<Ledger>,
@@ -108,6 +109,7 @@ impl Network {
         let state = Arc::new(state);
         tasks.spawn(save_guards(Arc::clone(&manager), Arc::downgrade(&state)));
         Ok(Self {
+            opener: Opener::new(Arc::clone(&manager), Arc::clone(&ledger)),
             manager,
             bootstrap,
             channels,

@@ -24,7 +24,7 @@ use crate::{
     StreamEnd,
     channel::{Batch, Down, Inbox},
     clock,
-    ledger::{CircuitEnd, CircuitRecord},
+    ledger::{CircuitEnd, CircuitRecord, StreamCard},
     pipe::{Attention, Pipe, StreamKey},
 };
 
@@ -149,6 +149,8 @@ impl Task {
         debug!("Circuit {} closed: {error}", self.record.card().id());
         self.engine.destroy(&mut self.out);
         self.record.card().count(&self.engine.traffic());
+        let streams = self.hops.iter().flat_map(|at| at.streams.iter());
+        streams.filter_map(|(_, local)| local.pipe().card()).for_each(StreamCard::circuit_gone);
         for (_, _, local) in self.hops.into_iter().flat_map(|at| at.streams.into_live()) {
             local.refuse(StreamRefusal::CircuitClosed, StreamEnd::CircuitClosed);
         }
@@ -290,7 +292,12 @@ impl Task {
             },
         };
         match opened {
-            Ok(id) => pipe.name(StreamKey { hop, id }),
+            Ok(id) => {
+                pipe.name(StreamKey { hop, id });
+                if let Some(card) = pipe.card() {
+                    card.sent(self.record.card().id(), &pipe);
+                }
+            }
             // `reply` is dropped, which the caller takes for a closed circuit, and tries another.
             Err(error) => debug!("Stream not opened: {error}"),
         }
@@ -417,13 +424,19 @@ fn end(streams: &mut Streams<Local>, id: StreamId) {
 fn on_stream(event: StreamEvent<'_, Local>) {
     match event {
         StreamEvent::Data { local: Local::Data { pipe, .. }, bytes, .. } => pipe.deliver(bytes),
-        StreamEvent::Connected { local: Local::Data { opening, .. }, connected, .. } => {
+        StreamEvent::Connected { local: Local::Data { opening, pipe, .. }, connected, .. } => {
+            if let Some(card) = pipe.card() {
+                card.connected();
+            }
             if let Some(reply) = opening.take() {
                 let address = connected.address.map(|to| to.address);
                 let _gave_up = reply.send(Ok(Answered::Connected(address)));
             }
         }
         StreamEvent::Ended { local, phase, end, .. } => {
+            if let Some(card) = local.pipe().card() {
+                card.ended(end.reason);
+            }
             let over = match (phase, end.reason) {
                 (Phase::Connected, EndReason::DONE) => StreamEnd::Done,
                 (_, reason) => StreamEnd::Ended(reason),
@@ -444,6 +457,12 @@ fn on_stream(event: StreamEvent<'_, Local>) {
 impl Local {
     fn connection(pipe: &Arc<Pipe>, reply: Reply) -> Self {
         Self::Data { pipe: Arc::clone(pipe), opening: Some(reply), outbound: 0, finished: false }
+    }
+
+    fn pipe(&self) -> &Pipe {
+        match self {
+            Self::Data { pipe, .. } | Self::LookUp { pipe, .. } => pipe,
+        }
     }
 
     /// The stream is over: tells whoever still waits for it to open, or else its reader.

@@ -2,19 +2,26 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use rand::RngExt;
 use tokio::{io::AsyncReadExt, sync::mpsc};
 use tor_circ::{HopHandshake, HopSpec};
-use tor_circmgr::{BuiltCircuit, CircMgr};
+use tor_circmgr::{BuiltCircuit, CircMgr, address_map::host_text, target::Errand};
+use tor_ctrl_events::{IsoFields, LongName, StreamClient, StreamPurpose, StreamReason};
 use tor_dir::{DirServer, Fetch, FetchId, Response, ResponseReader, ServerKind, Source};
 use tor_id::{RelayIds, RsaId};
 use tor_path::Hop;
 
 use super::Directory;
 use crate::{
-    Bootstrap, Channels, CircuitEnd, CircuitHandle, OpenRequest, Opened, Phase, RelayAddress, RelayCircuits,
-    clock, factory::hop_spec, ledger::Plan,
+    Bootstrap, Channels, CircuitEnd, CircuitHandle, DataStream, Ledger, OpenRequest, Opened, Phase,
+    RelayAddress, RelayCircuits, StreamRequest, clock,
+    factory::hop_spec,
+    ledger::{NewStream, Plan, StreamRecord, Why},
 };
+
+/// The session group of directory fetches, as in C Tor.
+const DIRECTORY_GROUP: i64 = -2;
 
 /// How long a server may take to create the one-hop circuit.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -80,14 +87,19 @@ impl Directory {
             let Some(server) = server else {
                 return Report { id: fetch.id, from: None, circuit: None, result: Err(FetchError::NoServer) };
             };
+            let stream = begin(channels.ledger(), &server);
             let circuit = match held {
                 Some(circuit) => Ok(circuit),
                 None => one_hop(&channels, &manager, &bootstrap, &server).await,
             };
             let (circuit, result) = match circuit {
-                Err(error) => (None, Err(error)),
+                Err(error) => {
+                    stream.failed(Why::Local(StreamReason::CantAttach));
+                    (None, Err(error))
+                }
                 Ok(circuit) => {
-                    let result = request(&circuit, &fetch, &server, &bootstrap, &answering, max_stall).await;
+                    let asked = request(&circuit, stream, &fetch, &server, &bootstrap, &answering, max_stall);
+                    let result = asked.await;
                     (Some(circuit), result)
                 }
             };
@@ -192,8 +204,55 @@ async fn one_hop(
     Ok(built?)
 }
 
+/// The fetch's stream, as the ledger has it.
+fn begin(ledger: &Arc<Ledger>, server: &Server) -> StreamRecord {
+    let address = server.addrs.first();
+    let host = address.map_or_else(|| "0.0.0.0".to_owned(), |address| host_text(address.ip()));
+    ledger.new_stream(NewStream {
+        errand: Errand::Connect,
+        host: format!("{host}.{}.exit", LongName::from(server.ids.rsa)),
+        port: address.map_or(0, SocketAddr::port),
+        purpose: StreamPurpose::DirFetch,
+        source: None,
+        client: StreamClient {
+            nym_epoch: ledger.nym_epoch().into(),
+            session_group: DIRECTORY_GROUP,
+            iso_fields: IsoFields { session_group: true, ..IsoFields::default() },
+            ..StreamClient::default()
+        },
+        managed: false,
+    })
+}
+
+/// Opens the fetch's stream. Controllers may close it while it waits, like any other.
+async fn open(circuit: &CircuitHandle, record: StreamRecord, head: Bytes) -> Result<DataStream, FetchError> {
+    record.wrote(head.len());
+    let request = StreamRequest::new(OpenRequest::Dir(head), record.card());
+    let opened = tokio::select! {
+        opened = tokio::time::timeout(OPEN_TIMEOUT, circuit.open_at(&request, None)) => opened,
+        () = record.closing() => return Err(FetchError::NoStream),
+    };
+    match opened {
+        Ok(Ok(Opened::Stream(mut stream, _))) => {
+            record.succeeded();
+            stream.keep(record);
+            Ok(stream)
+        }
+        Ok(Ok(Opened::Answers(_))) => Err(FetchError::NoStream),
+        Ok(Err(refusal)) => {
+            record.failed(Why::refused(refusal, Errand::Connect));
+            Err(refusal.into())
+        }
+        Err(_) => {
+            record.failed(Why::Local(StreamReason::Timeout));
+            Err(FetchError::Stalled)
+        }
+    }
+}
+
 async fn request(
     circuit: &CircuitHandle,
+    record: StreamRecord,
     fetch: &Fetch,
     server: &Server,
     bootstrap: &Bootstrap,
@@ -209,10 +268,7 @@ async fn request(
         // What a client does not need is no step of its start.
         tor_dir::DirRequest::Routers(_) | _ => {}
     }
-    let open = OpenRequest::Dir(head.into());
-    let opened =
-        tokio::time::timeout(OPEN_TIMEOUT, circuit.open(&open)).await.map_err(|_| FetchError::Stalled)??;
-    let Opened::Stream(mut stream, _) = opened else { return Err(FetchError::NoStream) };
+    let mut stream = open(circuit, record, head.into()).await?;
     let mut reader = ResponseReader::new(fetch.request.max_answer());
     let mut chunk = vec![0; 16 * 1024];
     let mut told = false;

@@ -79,7 +79,7 @@ struct Both {
 impl Both {
     fn new() -> Self {
         let attention = Arc::<Attention>::default();
-        let (stream, pipe) = DataStream::new(Arc::clone(&attention));
+        let (stream, pipe) = DataStream::new(Arc::clone(&attention), None);
         let key = StreamKey { hop: HopIndex(2), id: StreamId::from_wire(7).unwrap() };
         pipe.name(key);
         let mut both = Self {
@@ -310,7 +310,7 @@ fn dropping_calls_the_circuit_and_frees_what_came() {
 #[test]
 fn a_stream_dropped_before_it_has_its_id_is_noticed_then() {
     let attention = Arc::<Attention>::default();
-    let (stream, pipe) = DataStream::new(Arc::clone(&attention));
+    let (stream, pipe) = DataStream::new(Arc::clone(&attention), None);
     pipe.say(Bytes::from_static(b"early"));
     drop(stream);
     let mut calls = Vec::new();

@@ -17,9 +17,10 @@ use std::{
 
 use tokio::sync::watch;
 use tor_config::{Bind, SocksListener};
+use tor_ctrl_events::Endpoint;
 use tracing::{debug, info, warn};
 
-use super::{Complaint, SocksDoor, SocksPort};
+use super::{Complaint, Peer, SocksDoor, SocksPort};
 use crate::{
     clock,
     listen::{Accepted, Listener, set_mode},
@@ -140,8 +141,17 @@ async fn serve(socket: Arc<Mutex<Option<Listener>>>, current: watch::Receiver<Ar
         let clients = Arc::clone(&clients);
         clock::spawn(async move {
             let result = match client {
-                Accepted::Tcp(socket, peer) => port.serve_client(socket, Some(peer.ip())).await,
-                Accepted::Unix(socket) => port.serve_client(socket, None).await,
+                Accepted::Tcp(socket, peer) => {
+                    let peer = Peer { ip: Some(peer.ip()), name: peer.into() };
+                    port.serve_client(socket, peer).await
+                }
+                Accepted::Unix(socket) => {
+                    let name = match &port.settings.bind {
+                        Bind::Unix { path, .. } => path.display().to_string(),
+                        Bind::Tcp { address, .. } => address.to_string(),
+                    };
+                    port.serve_client(socket, Peer { ip: None, name: Endpoint::new(name, 0) }).await
+                }
             };
             if let Err(error) = result {
                 debug!("SOCKS connection ended: {error}");

@@ -28,7 +28,7 @@ const SOCKET: usize = 1000;
 
 fn start(early: &'static [u8]) -> (impl Future<Output = io::Result<()>>, Ends) {
     let attention = Arc::<Attention>::default();
-    let (stream, pipe) = DataStream::new(Arc::clone(&attention));
+    let (stream, pipe) = DataStream::new(Arc::clone(&attention), None);
     pipe.name(StreamKey { hop: HopIndex(2), id: StreamId::from_wire(1).unwrap() });
     let (app, ours) = duplex(SOCKET);
     (splice(ours, stream, Bytes::from_static(early)), Ends { pipe, attention, app })

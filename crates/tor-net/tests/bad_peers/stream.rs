@@ -2,7 +2,7 @@
 
 use tokio::io::AsyncReadExt;
 use tor_cell::{DecodeError, EndReason, relay::RelayCmd};
-use tor_circmgr::{BuiltCircuit, StreamRefusal};
+use tor_circmgr::StreamRefusal;
 use tor_net::{OpenRequest, StreamEnd};
 use tor_stream::{Phase, StreamError};
 use tor_testnet::{Misbehave, OnStream, Request, Seen, Step};

@@ -19,7 +19,7 @@ impl World {
         let flags = BeginFlags::NONE;
         let request = OpenRequest::Connect { host: host.to_owned(), port: 80, flags, early: Bytes::new() };
         let need = ExitNeed::Connect { port: 80, family: Family::Any, long_lived: false };
-        match within(self.manager.open(&request, &need, &IsolationKey::default(), false)).await? {
+        match within(self.manager.open(&request.into(), &need, &IsolationKey::default(), false)).await? {
             Opened::Stream(stream, _) => Ok(stream),
             Opened::Answers(_) => panic!("answers to a connection"),
         }

@@ -30,7 +30,7 @@ impl World {
             flags: tor_cell::relay::BeginFlags::NONE,
             early: bytes::Bytes::new(),
         };
-        let opened = within(circuit.open_at(&request, hop)).await.unwrap();
+        let opened = within(circuit.open_at(&request.clone().into(), hop)).await.unwrap();
         let Opened::Stream(mut stream, _) = opened else { panic!("answers to a connection") };
         within(stream.write_all(b"hello")).await.unwrap();
         let mut answer = [0; 5];

@@ -207,6 +207,7 @@ async fn the_network_is_used_then() {
     let world = World::ready().await;
     let request = tor_net::OpenRequest::Resolve(tor_testnet::HOST_V4.to_owned());
     let key = IsolationKey::default();
+    let request = request.into();
     let opening = world.manager.open(&request, &tor_path::ExitNeed::Resolve, &key, false);
     let opened = crate::world::within(opening).await.unwrap();
     assert!(matches!(opened, tor_net::Opened::Answers(answers) if answers.len() == 1));

@@ -7,5 +7,6 @@ mod controlled;
 mod directory;
 mod events;
 mod socks;
+mod streams;
 mod tape;
 mod world;

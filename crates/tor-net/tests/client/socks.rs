@@ -12,9 +12,9 @@ use tor_testnet::{HOST_V4, HOST_V6, Seen};
 
 use crate::world::{World, within};
 
-const CONNECT: u8 = 1;
-const RESOLVE: u8 = 0xf0;
-const RESOLVE_PTR: u8 = 0xf1;
+pub(crate) const CONNECT: u8 = 1;
+pub(crate) const RESOLVE: u8 = 0xf0;
+pub(crate) const RESOLVE_PTR: u8 = 0xf1;
 
 /// A SOCKS5 request without authentication for a name: the greeting, and the request.
 fn by_name(command: u8, name: &str, port: u16) -> (Vec<u8>, Vec<u8>) {
@@ -24,32 +24,32 @@ fn by_name(command: u8, name: &str, port: u16) -> (Vec<u8>, Vec<u8>) {
     (vec![5, 1, 0], request)
 }
 
-struct App(TcpStream);
+pub(crate) struct App(pub(crate) TcpStream);
 
 impl App {
-    async fn connect(port: &str) -> Self {
+    pub(crate) async fn connect(port: &str) -> Self {
         Self(within(TcpStream::connect(port)).await.unwrap())
     }
 
-    async fn send(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
         within(self.0.write_all(bytes)).await.unwrap();
     }
 
-    async fn expect(&mut self, bytes: &[u8]) {
+    pub(crate) async fn expect(&mut self, bytes: &[u8]) {
         let mut got = vec![0; bytes.len()];
         within(self.0.read_exact(&mut got)).await.unwrap();
         assert_eq!(got, bytes);
     }
 
     /// Reads until the port closes the connection.
-    async fn rest(&mut self) -> Vec<u8> {
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         within(self.0.read_to_end(&mut rest)).await.unwrap();
         rest
     }
 
     /// Asks for a name; the reply, whose address is IPv4.
-    async fn ask(&mut self, command: u8, name: &str) -> [u8; 10] {
+    pub(crate) async fn ask(&mut self, command: u8, name: &str) -> [u8; 10] {
         let (greeting, request) = by_name(command, name, 80);
         self.send(&greeting).await;
         self.expect(&[5, 0]).await;
@@ -66,7 +66,7 @@ async fn ready() -> (World, String) {
     (world, port)
 }
 
-const SUCCEEDED: [u8; 10] = [5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+pub(crate) const SUCCEEDED: [u8; 10] = [5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
 
 #[tokio::test]
 async fn a_connection_by_name() {

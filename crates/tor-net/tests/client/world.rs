@@ -9,18 +9,18 @@ use std::{
 
 use tempfile::TempDir;
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tor_chan::ChannelConfig;
 use tor_circmgr::{CircMgr, Timing};
 use tor_config::{Bind, SocksConfig, SocksListener};
-use tor_ctrl_events::EventSink;
+use tor_ctrl_events::{Event, EventKind, EventSink};
 use tor_dir::{DirConfig, DirServer, NetworkView};
 use tor_net::{
     Bootstrap, Channels, CircuitSettings, ControlledCircuits, Directory, DirectorySettings, DiskStore,
-    Ledger, RelayCircuits, SocksDoor, TlsConfig, clock,
+    Ledger, Opener, RelayCircuits, SocksDoor, TlsConfig, clock,
 };
 use tor_netdoc::NetworkKind;
 use tor_path::{Guards, PathConfig};
@@ -36,6 +36,97 @@ pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
     timeout(PATIENCE, what).await.expect("it should have happened by now")
 }
 
+/// Two listeners.
+#[derive(Debug)]
+struct Both(Arc<Tape>, Arc<Told>);
+
+impl EventSink for Both {
+    fn wants(&self, _kind: EventKind) -> bool {
+        true
+    }
+
+    fn emit(&self, event: Event) {
+        self.0.emit(event.clone());
+        self.1.emit(event);
+    }
+}
+
+/// All that was told, as a controller would read it.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    lines: Mutex<Vec<String>>,
+    more: Notify,
+}
+
+impl EventSink for Told {
+    fn wants(&self, _kind: EventKind) -> bool {
+        true
+    }
+
+    fn emit(&self, event: Event) {
+        let line = event.to_text().trim_end().to_owned();
+        self.lines.lock().unwrap().push(line);
+        self.more.notify_waiters();
+    }
+}
+
+impl Told {
+    /// What was told of streams and addresses since the `from`th line, without isolation, sources and times.
+    pub(crate) fn streams(&self, from: usize) -> Vec<String> {
+        let lines = self.lines.lock().unwrap();
+        let about = |line: &&String| line.starts_with("650 STREAM ") || line.starts_with("650 ADDRMAP ");
+        lines.iter().skip(from).filter(about).map(|line| brief(line)).collect()
+    }
+
+    /// Where since the `from`th line the first one with all these words is.
+    pub(crate) fn position(&self, from: usize, words: &[&str]) -> usize {
+        let lines = self.lines.lock().unwrap();
+        lines.iter().skip(from).position(|line| words.iter().all(|word| line.contains(word))).unwrap()
+    }
+
+    /// How many lines were told.
+    pub(crate) fn count(&self) -> usize {
+        self.lines.lock().unwrap().len()
+    }
+
+    /// The first line since the `from`th with all these words in it.
+    pub(crate) async fn wait(&self, from: usize, words: &[&str]) -> String {
+        let found = async {
+            loop {
+                let more = self.more.notified();
+                tokio::pin!(more);
+                more.as_mut().enable();
+                let line = {
+                    let lines = self.lines.lock().unwrap();
+                    lines.iter().skip(from).find(|line| words.iter().all(|word| line.contains(word))).cloned()
+                };
+                match line {
+                    Some(line) => return line,
+                    None => more.await,
+                }
+            }
+        };
+        match timeout(PATIENCE, found).await {
+            Ok(line) => line,
+            Err(_) => panic!("not told {words:?} in {:#?}", self.lines.lock().unwrap().get(from..)),
+        }
+    }
+}
+
+/// `STATUS CIRCUIT TARGET KEYWORDS`, where the circuit is `0` or `c`.
+fn brief(line: &str) -> String {
+    let mut words = line.split(' ').skip(1);
+    if words.next() != Some("STREAM") {
+        return line.split('"').next().unwrap().trim().to_owned();
+    }
+    let mut words = words.skip(1);
+    let (status, circuit, target) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+    let circuit = if circuit == "0" { "0" } else { "c" };
+    let hidden = ["CLIENT_PROTOCOL", "NYM_EPOCH", "SESSION_GROUP", "ISO_FIELDS", "SOURCE_ADDR", "SOCKS_"];
+    let kept = words.filter(|word| !hidden.iter().any(|hidden| word.starts_with(hidden)));
+    [status, circuit, target].into_iter().chain(kept).collect::<Vec<_>>().join(" ")
+}
+
 /// Relays, all of which are guards, exits and directories, and a client of theirs.
 pub(crate) struct World {
     pub(crate) relays: Vec<Relay>,
@@ -45,6 +136,8 @@ pub(crate) struct World {
     /// All events.
     pub(crate) tape: Arc<Tape>,
     pub(crate) log: Log,
+    pub(crate) told: Arc<Told>,
+    opener: Arc<Opener>,
     view: watch::Receiver<Option<Arc<NetworkView>>>,
     tasks: JoinSet<()>,
     _cache: TempDir,
@@ -71,7 +164,8 @@ impl World {
 
         let cache = TempDir::new().unwrap();
         let tape = Arc::<Tape>::default();
-        let events: Arc<dyn EventSink> = Arc::<Tape>::clone(&tape);
+        let told = Arc::<Told>::default();
+        let events: Arc<dyn EventSink> = Arc::new(Both(Arc::clone(&tape), Arc::clone(&told)));
         let bootstrap = Arc::new(Bootstrap::telling(Arc::clone(&events)));
         let ledger = Ledger::new(events);
         let tls = TlsConfig::new().unwrap();
@@ -112,7 +206,8 @@ impl World {
         let driven = Arc::clone(&manager);
         tasks.spawn(async move { driven.run().await });
         let controlled = ControlledCircuits::new(Arc::clone(&manager));
-        Self { relays, manager, controlled, ledger, tape, log, view, tasks, _cache: cache }
+        let opener = Opener::new(Arc::clone(&manager), Arc::clone(&ledger));
+        Self { relays, manager, controlled, ledger, tape, log, told, opener, view, tasks, _cache: cache }
     }
 
     /// A client on a network of honest relays, with enough documents for circuits.
@@ -134,9 +229,13 @@ impl World {
         }
     }
 
+    pub(crate) fn opener(&self) -> Arc<Opener> {
+        Arc::clone(&self.opener)
+    }
+
     /// Opens a SOCKS port; where it is.
     pub(crate) async fn socks_port(&mut self, config: SocksConfig, listener: SocksListener) -> String {
-        let door = Arc::new(SocksDoor::new(Arc::clone(&self.manager), config, Vec::new(), true));
+        let door = Arc::new(SocksDoor::new(self.opener(), config, Vec::new(), true));
         let bind = Bind::Tcp { address: [127, 0, 0, 1].into(), port: None };
         let port = door.bind(SocksListener { bind, ..listener }).unwrap();
         let name = port.local_name().to_owned();

@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt;
 use tor_cell::relay::{BeginFlags, reverse_name};
 use tor_circ::HopHandshake;
 use tor_circ::{CircParams, HopSpec};
-use tor_circmgr::{BuiltCircuit, StreamRefusal};
+use tor_circmgr::StreamRefusal;
 use tor_id::LinkSpec;
 use tor_net::{Answer, CircuitHandle, OpenRequest, Opened};
 use tor_testnet::{HOST_V4, HOST_V6, Seen};

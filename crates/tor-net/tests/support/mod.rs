@@ -15,7 +15,7 @@ use tokio::{
 use tor_cell::relay::BeginFlags;
 use tor_chan::ChannelConfig;
 use tor_circ::{CircParams, HopHandshake, HopSpec};
-use tor_circmgr::{BuiltCircuit, StreamRefusal};
+use tor_circmgr::StreamRefusal;
 use tor_net::{
     Bootstrap, ChannelError, ChannelHandle, Channels, CircuitError, CircuitHandle, DataStream, Ledger,
     OpenRequest, Opened, RelayAddress, TlsConfig,
