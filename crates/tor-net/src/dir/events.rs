@@ -45,9 +45,13 @@ impl Teller {
                 }
             }
             Output::NsConsensusArrived => self.judge_version(state),
-            Output::RoutersArrived(relays) => self.events.emit_with(EventKind::NewDesc, || NewDesc {
-                relays: relays.iter().map(|(id, name)| LongName::new(*id, Some(name.as_str()))).collect(),
-            }),
+            // One event each, though it could name several: so does C Tor.
+            Output::RoutersArrived(relays) => {
+                for (id, name) in relays {
+                    let relay = || LongName::new(*id, Some(name.as_str()));
+                    self.events.emit_with(EventKind::NewDesc, || NewDesc { relays: vec![relay()] });
+                }
+            }
             Output::ClockBehind(by) => self.general(|| {
                 let skew = format!("-{}", by.as_secs());
                 status(StatusType::General, Severity::Warn, "CLOCK_SKEW")
@@ -158,7 +162,8 @@ mod tests {
             [
                 "650 STATUS_CLIENT NOTICE CONSENSUS_ARRIVED\r\n".to_owned(),
                 "650 STATUS_GENERAL WARN CLOCK_SKEW SKEW=-3600 SOURCE=CONSENSUS\r\n".to_owned(),
-                format!("650 NEWDESC {name} {name}\r\n"),
+                format!("650 NEWDESC {name}\r\n"),
+                format!("650 NEWDESC {name}\r\n"),
                 "650 STATUS_CLIENT NOTICE ENOUGH_DIR_INFO\r\n".to_owned(),
                 "650 STATUS_CLIENT NOTICE NOT_ENOUGH_DIR_INFO\r\n".to_owned(),
             ]
