@@ -18,6 +18,7 @@ mod onions;
 mod ownership;
 mod ports;
 mod signals;
+mod streams;
 
 use std::sync::Arc;
 
@@ -171,6 +172,15 @@ impl ControlBackend for Backend {
                 shared.extend_circuit(&circuit, path.as_deref(), purpose)
             }
             Command::SetCircuitPurpose { circuit, purpose } => shared.set_circuit_purpose(&circuit, purpose),
+            Command::AttachStream { stream, circuit, hop } => {
+                shared.attach_stream(&stream, &circuit, hop.as_ref()).await
+            }
+            Command::RedirectStream { stream, address, port } => {
+                shared.redirect_stream(&stream, &address, port.as_ref())
+            }
+            Command::CloseStream { stream, reason } => shared.close_stream(&stream, &reason),
+            Command::Resolve { targets, reverse } => shared.resolve(from, &targets, reverse),
+            Command::MapAddress(mappings) => shared.map_addresses(&mappings),
             Command::DropGuards => shared.drop_guards(),
             Command::DropTimeouts => shared.drop_timeouts(),
             Command::PostDescriptor { descriptor, .. } => post_descriptor(&descriptor),

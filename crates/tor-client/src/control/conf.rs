@@ -130,7 +130,8 @@ impl Shared {
         match done {
             Ok(()) => Reply::ok(),
             Err(ConfError { code, text }) => {
-                warn!("Controller gave us config lines that didn't validate: {text}");
+                let why = text.split_once(": ").map_or(text.as_str(), |(_, why)| why);
+                warn!("Controller gave us config lines that didn't validate: {why}");
                 Reply::line(code, text)
             }
         }

@@ -49,6 +49,7 @@ impl Shared {
             "circuit-status" => {
                 lines(ledger.circuits().iter().map(|circuit| circuit.status_line()).collect())
             }
+            "stream-status" => lines(ledger.streams().iter().map(|stream| stream.status_line()).collect()),
             "orconn-status" => lines(
                 ledger.or_connections().iter().map(|connection| connection.status.status_line()).collect(),
             ),
@@ -62,6 +63,9 @@ impl Shared {
             _ => {
                 if let Some(kind) = key.strip_prefix("net/listeners/") {
                     return Ok(self.listeners(kind));
+                }
+                if let Some(part) = key.strip_prefix("address-mappings/") {
+                    return Ok(self.mappings(part));
                 }
                 return onion_descriptor(key);
             }

@@ -95,6 +95,7 @@ impl Shared {
             Signal::NewNym => self.newnym(),
             Signal::ClearDnsCache => {
                 self.told(signal);
+                self.client.ledger().addresses().clear_transient();
             }
             Signal::Heartbeat => {
                 self.told(signal);
@@ -131,6 +132,7 @@ impl Shared {
     }
 
     fn new_identity(&self) {
+        self.client.ledger().new_nym();
         self.client.new_identity();
         self.told(Signal::NewNym);
     }
