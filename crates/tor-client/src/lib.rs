@@ -198,6 +198,7 @@ impl Client {
 
     /// No stream from now on shares a circuit with one of before (`SIGNAL NEWNYM`).
     pub fn new_identity(&self) {
+        self.ledger().new_nym();
         self.manager().retire_all();
     }
 

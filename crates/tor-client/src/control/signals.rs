@@ -132,7 +132,6 @@ impl Shared {
     }
 
     fn new_identity(&self) {
-        self.client.ledger().new_nym();
         self.client.new_identity();
         self.told(Signal::NewNym);
     }

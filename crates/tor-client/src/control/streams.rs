@@ -1,6 +1,6 @@
 //! The commands about streams and addresses.
 
-use tor_circmgr::{Listing, MapError};
+use tor_circmgr::address_map::{Listing, MapError};
 use tor_ctrl::{ControllerId, MapAnswer, Mapping, Reply, Word};
 use tor_ctrl_events::{CircuitId, EventKind, StreamId};
 use tor_net::{AttachError, UnknownStream};
@@ -17,7 +17,9 @@ impl Shared {
         hop: Option<&Word<u32>>,
     ) -> Reply {
         let ledger = self.client.ledger();
-        let Some(id) = stream.value().filter(|id| ledger.stream(*id).is_some()) else { return stream.unknown() };
+        let Some(id) = stream.value().filter(|id| ledger.stream(*id).is_some()) else {
+            return stream.unknown();
+        };
         let mut chosen = None;
         if !circuit.is_zero() {
             let Some(circuit) = circuit.value().filter(|id| ledger.circuit(*id).is_some()) else {
@@ -49,7 +51,9 @@ impl Shared {
         port: Option<&Word<u16>>,
     ) -> Reply {
         let ledger = self.client.ledger();
-        let Some(id) = stream.value().filter(|id| ledger.stream(*id).is_some()) else { return stream.unknown() };
+        let Some(id) = stream.value().filter(|id| ledger.stream(*id).is_some()) else {
+            return stream.unknown();
+        };
         let port = match port {
             None => None,
             Some(port) => match port.value() {
@@ -63,7 +67,9 @@ impl Shared {
     /// CLOSESTREAM.
     pub(super) fn close_stream(&self, stream: &Word<StreamId>, reason: &Word<u8>) -> Reply {
         let ledger = self.client.ledger();
-        let Some(id) = stream.value().filter(|id| ledger.stream(*id).is_some()) else { return stream.unknown() };
+        let Some(id) = stream.value().filter(|id| ledger.stream(*id).is_some()) else {
+            return stream.unknown();
+        };
         match reason.value() {
             Some(reason) => done(stream, ledger.close_stream(id, reason)),
             None => reason.bad_reason(),
@@ -73,7 +79,9 @@ impl Shared {
     /// RESOLVE: the answers are ADDRMAP events.
     pub(super) fn resolve(&self, from: ControllerId, targets: &[String], reverse: bool) -> Reply {
         if !self.events().wants(EventKind::AddrMap) {
-            warn!("Control connection {from} asks for a look-up, but nobody listens to ADDRMAP events, which are its answer.");
+            warn!(
+                "Control connection {from} asks for a look-up, but nobody listens to ADDRMAP events, which are its answer."
+            );
         }
         for target in targets {
             self.client.opener().lookup(target, reverse, None);
@@ -88,7 +96,8 @@ impl Shared {
             let (asked_from, asked_to) = (from.clone(), to.clone());
             match addresses.assign(from, to) {
                 Ok(pair) => {
-                    let (from, to) = pair.split_once('=').map_or((pair.as_str(), ""), |(from, to)| (from, to));
+                    let (from, to) =
+                        pair.split_once('=').map_or((pair.as_str(), ""), |(from, to)| (from, to));
                     MapAnswer::Mapped { from: from.to_owned(), to: to.to_owned() }
                 }
                 Err(MapError::Target { .. }) => MapAnswer::BadTarget { to: asked_to },
