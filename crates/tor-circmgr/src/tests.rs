@@ -13,6 +13,7 @@ use crate::{
     testnet::{Answer, Net, Request, Stream, drive, key},
 };
 
+mod by_hand;
 mod refusals;
 
 const WEB: ExitNeed = ExitNeed::port(443);

@@ -13,7 +13,8 @@ use crate::world::{World, within};
 impl World {
     /// The names of the relays, in one of the forms in which they can be written.
     fn names(&self, relays: &[usize]) -> Vec<String> {
-        relays.iter().map(|index| self.relays[*index].identity().ids().rsa.to_string()).collect()
+        let names = relays.iter().filter_map(|index| self.relays.get(*index));
+        names.map(|relay| relay.identity().ids().rsa.to_string()).collect()
     }
 
     async fn built(&self, id: CircuitId) {
