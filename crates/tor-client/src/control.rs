@@ -136,10 +136,6 @@ impl Shared {
 impl ControlBackend for Backend {
     async fn execute(&self, from: ControllerId, command: Command) -> Reply {
         let Self(shared) = self;
-        let command = match shared.onion_command(command) {
-            Ok(reply) => return reply,
-            Err(other) => other,
-        };
         match command {
             Command::GetInfo(keys) => {
                 let mut answers = Vec::with_capacity(keys.len());
@@ -190,9 +186,16 @@ impl ControlBackend for Backend {
                 wanted.into_iter().for_each(|(kind, most)| shared.events.keep_history(kind, most));
                 Reply::ok()
             }
-            // Answered where the connection is, or by `onions`.
-            other => {
-                warn!("A command without an answer: {other:?}");
+            Command::HsFetch { servers, .. } => shared.fetch_onion(&servers),
+            Command::HsPost { servers, address, .. } => shared.post_onion(&servers, address),
+            Command::AddOnion(_) => onions::unbuilt("ADD_ONION"),
+            Command::DelOnion(_) => onions::delete(),
+            Command::OnionClientAuthAdd(_) => onions::unbuilt("ONION_CLIENT_AUTH_ADD"),
+            Command::OnionClientAuthRemove(address) => onions::remove_auth(&address),
+            Command::OnionClientAuthView(address) => onions::view_auth(address.as_ref()),
+            // Subscriptions are answered where the connection is; others are not known to this version.
+            other @ (Command::SetEvents(_) | Command::SetSubscriptions(_) | _) => {
+                warn!("No answer to {}", other.name());
                 Reply::line(551, "Not supported by this version")
             }
         }

@@ -70,17 +70,17 @@ async fn serve(loaded: Loaded, log: Log) -> ExitCode {
     tokio::pin!(ready);
     let wish = loop {
         tokio::select! {
-            signal = signals.next() => match signal {
-                Signal::Shutdown => {
+            signal = signals.next() => {
+                if signal == Signal::Shutdown {
                     info!("Interrupt: exiting cleanly.");
-                    break Wish::Shutdown;
-                }
-                Signal::Halt => {
+                } else if signal == Signal::Halt {
                     info!("Catching signal TERM, exiting cleanly.");
-                    break Wish::Shutdown;
+                } else {
+                    control.signal(signal);
+                    continue;
                 }
-                other => control.signal(other),
-            },
+                break Wish::Shutdown;
+            }
             wish = control.wish() => break wish,
             () = &mut ready => {}
         }

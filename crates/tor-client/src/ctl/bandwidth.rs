@@ -8,7 +8,7 @@ use ratatui::{
     crossterm::event::{self, Event as Key, KeyCode, KeyModifiers},
     layout::{Constraint, Layout},
     style::{Color, Style},
-    widgets::{Block, Sparkline},
+    widgets::{Block, RenderDirection, Sparkline},
 };
 use serde_json::json;
 use tor_ctrl_events::{Bw, Event};
@@ -53,11 +53,11 @@ impl Graph {
                 amount(most),
                 amount(total)
             );
-            // The newest second is at the right.
-            let shown: Vec<u64> = seconds.iter().take(width).rev().copied().collect();
+            let shown: Vec<u64> = seconds.iter().take(width).copied().collect();
             let graph = Sparkline::default()
                 .block(Block::bordered().title(title))
                 .data(&shown)
+                .direction(RenderDirection::RightToLeft)
                 .style(Style::default().fg(color));
             frame.render_widget(graph, area);
         }

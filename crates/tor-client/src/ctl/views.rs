@@ -46,22 +46,56 @@ pub(crate) fn status(link: &mut Link) -> Result<View> {
         |key: &str| phase.split(' ').find_map(|word| word.strip_prefix(key)).unwrap_or_default().to_owned();
     let summary =
         phase.split_once("SUMMARY=\"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default();
+    let count = |text: &str| json!(lines(text).count());
+    let number = |text: &str| text.parse::<u64>().map_or(Value::Null, Value::from);
     let facts = [
-        ("version", link.info("version")?),
-        ("bootstrap", format!("{}% {summary}", word("PROGRESS="))),
-        ("circuit established", link.info("status/circuit-established")?),
-        ("network", link.info("network-liveness")?),
-        ("circuits", lines(&link.info("circuit-status")?).count().to_string()),
-        ("streams", lines(&link.info("stream-status")?).count().to_string()),
-        ("read", bytes(&link.info("traffic/read")?)),
-        ("written", bytes(&link.info("traffic/written")?)),
-        ("uptime", seconds(&link.info("uptime")?)),
-        ("socks ports", link.info("net/listeners/socks")?.replace('"', "")),
-        ("pid", link.info("process/pid")?),
+        Fact::text("version", link.info("version")?),
+        Fact::of("bootstrap", number(&word("PROGRESS=")), format!("{}% {summary}", word("PROGRESS="))),
+        Fact::yes_or_no("circuit established", &link.info("status/circuit-established")?),
+        Fact::text("network", link.info("network-liveness")?),
+        Fact::number("circuits", count(&link.info("circuit-status")?)),
+        Fact::number("streams", count(&link.info("stream-status")?)),
+        Fact::shown("read", number(&link.info("traffic/read")?), bytes),
+        Fact::shown("written", number(&link.info("traffic/written")?), bytes),
+        Fact::shown("uptime", number(&link.info("uptime")?), seconds),
+        Fact::text("socks ports", link.info("net/listeners/socks")?.replace('"', "")),
+        Fact::number("pid", number(&link.info("process/pid")?)),
     ];
-    let json = facts.iter().map(|(name, value)| (name.replace(' ', "_"), json!(value))).collect();
-    let rows = facts.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
+    let json = facts.iter().map(|fact| (fact.name.replace(' ', "_"), fact.value.clone())).collect();
+    let rows = facts.into_iter().map(|fact| vec![fact.name.to_owned(), fact.shown]).collect();
     Ok(View { head: &[], rows, json: Value::Object(json), nothing: "" })
+}
+
+/// One line of `status`: for scripts as it is, for people as they read it.
+struct Fact {
+    name: &'static str,
+    value: Value,
+    shown: String,
+}
+
+impl Fact {
+    const fn of(name: &'static str, value: Value, shown: String) -> Self {
+        Self { name, value, shown }
+    }
+
+    fn text(name: &'static str, text: String) -> Self {
+        Self::of(name, json!(text), text)
+    }
+
+    fn number(name: &'static str, value: Value) -> Self {
+        let shown = value.to_string();
+        Self::of(name, value, shown)
+    }
+
+    fn shown(name: &'static str, value: Value, show: fn(&str) -> String) -> Self {
+        let shown = show(&value.to_string());
+        Self::of(name, value, shown)
+    }
+
+    fn yes_or_no(name: &'static str, flag: &str) -> Self {
+        let is_so = flag == "1";
+        Self::of(name, json!(is_so), if is_so { "yes" } else { "no" }.to_owned())
+    }
 }
 
 /// `circuits`.
