@@ -23,7 +23,7 @@ use thiserror::Error;
 use tokio::{sync::Semaphore, time::Instant};
 use tor_cell::EndReason;
 use tor_circmgr::{
-    CircMgr, ConnectError, Detached, IsolationKey, Setback, StreamRefusal,
+    CircMgr, CircuitNumber, ConnectError, Detached, IsolationKey, Setback, StreamRefusal,
     address_map::{VirtualNet, host_text, parse_ip, reverse_key},
     target::{Decision, Errand, Refusal, TargetComplaint, TargetRules, Verdict, is_internal},
 };
@@ -340,7 +340,11 @@ impl Opener {
             let request = StreamRequest::new(plan.request(wants), record.card());
             let attempt = async {
                 let result = match &chosen {
-                    Some((circuit, hop)) => opening.on_circuit(circuit.open_at(&request, *hop)).await,
+                    Some((circuit, hop)) => {
+                        // Tor itself must not put others on it, whoever chose it for this one.
+                        self.manager.attached(CircuitNumber(circuit.id().0), &wants.key);
+                        opening.on_circuit(circuit.open_at(&request, *hop)).await
+                    }
                     None => opening.attempt(&request).await,
                 };
                 result.map_or_else(Step::Setback, Step::Opened)
