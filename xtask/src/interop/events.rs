@@ -24,7 +24,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -101,11 +101,18 @@ fn run(lab: &Lab, side: &Side, options: &Events) -> Result<Vec<String>> {
     client.client.bootstrapped(Duration::from_secs(120))?;
 
     let downloads = traffic(&client.client.socks, server, options, lab, &mut asking)?;
-    until(Duration::from_secs(90), "the end of all streams", || {
-        Ok(!asking.info("stream-status")?.lines().any(|line| line.contains("example.test")))
-    })?;
+    // Whether they all end is for the checker to say.
+    let _ = until(Duration::from_secs(60), "the end of all streams", || {
+        let mut checker = Checker::default();
+        for line in &record.status()?.0 {
+            checker.event(line);
+        }
+        checker.finish();
+        sleep(Duration::from_secs(1));
+        Ok(!checker.faults.iter().any(|fault| fault.contains(" ended as ")))
+    });
     // The last of the second's events.
-    thread::sleep(Duration::from_millis(2500));
+    sleep(Duration::from_millis(2500));
     // A circuit may be on its way between the list and the event about it: then the next answer tells.
     let mut checker = Checker::default();
     let mut seen = 0;
@@ -124,7 +131,7 @@ fn run(lab: &Lab, side: &Side, options: &Events) -> Result<Vec<String>> {
             checker.faults.extend(odd);
             break;
         }
-        thread::sleep(Duration::from_millis(300));
+        sleep(Duration::from_millis(300));
     }
     let totals = Moved {
         read: asking.info("traffic/read")?.parse()?,
@@ -158,7 +165,7 @@ fn traffic(
                     if let Ok(download) = download(socks, server, length) {
                         lock().push(download);
                     }
-                    thread::sleep(Duration::from_millis(300));
+                    sleep(Duration::from_millis(300));
                 }
             });
         }

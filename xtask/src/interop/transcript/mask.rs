@@ -23,7 +23,12 @@ impl Names {
         }
         // The code of a reply is what it is all about.
         let (code, rest) = match line.get(..3) {
-            Some(code) if code.bytes().all(|byte| byte.is_ascii_digit()) => line.split_at(3),
+            Some(code)
+                if code.bytes().all(|byte| byte.is_ascii_digit())
+                    && matches!(line.as_bytes().get(3), Some(b' ' | b'-' | b'+')) =>
+            {
+                line.split_at(3)
+            }
             _ => ("", line.as_str()),
         };
         let mut masked = code.to_owned();
