@@ -74,6 +74,11 @@ const JUSTIFIED: &[Difference] = &[
         "551 ",
         "no limit is set by that option yet, and a number would be an invention",
     ),
+    differs(
+        "GETINFO address-mappings/config",
+        "250-address-mappings/config=",
+        "it follows from MapAddress, which was refused",
+    ),
     differs("GETINFO info/names", "x-events/", "our own keys are listed, too"),
     differs("GETINFO events/names", "PT_LOG", "C Tor documents PT_LOG and PT_STATUS and refuses them"),
     differs(
