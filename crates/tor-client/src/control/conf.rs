@@ -106,14 +106,15 @@ impl Shared {
             return;
         }
         let mut loaded = self.conf.lock();
-        let reread = loaded.reload(&Disk);
-        let done = match reread {
-            Ok(change) => self.act(&mut loaded, change).map_err(|error| error.to_string()),
-            Err(error @ (ReloadError::Unusable(_) | ReloadError::Transition(_))) => Err(error.to_string()),
+        let complaints = match loaded.reload(&Disk) {
+            Ok(change) => self.act(&mut loaded, change).err().map(|error| vec![error.to_string()]),
+            Err(ReloadError::Unusable(error)) => Some(error.log_lines()),
+            Err(ReloadError::Transition(error)) => Some(vec![error.to_string()]),
         };
         drop(loaded);
-        if let Err(error) = done {
-            warn!("Reading the configuration again failed, the old one stays: {error}");
+        if let Some(complaints) = complaints {
+            complaints.iter().for_each(|complaint| warn!("{complaint}"));
+            warn!("Reading the configuration again failed; the old one stays.");
         }
         self.reopen_logs();
     }
