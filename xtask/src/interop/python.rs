@@ -9,6 +9,11 @@ use anyhow::{Context, Result};
 
 use crate::shell::{program, run, target_dir};
 
+/// PyPI does not give what is asked for: nothing that a change of ours could have broken.
+#[derive(Debug, thiserror::Error)]
+#[error("its source cannot be reached from here")]
+pub(super) struct Unreachable;
+
 /// Where everything of these two lives.
 pub(super) fn cache() -> Result<PathBuf> {
     let dir = target_dir().join("interop");
@@ -24,7 +29,9 @@ pub(super) fn python() -> Result<PathBuf> {
     if !complete.exists() {
         let outer = program("python3").context("python3 is missing: install Debian's python3-venv")?;
         run(bounded(&outer, 120).args(["-m", "venv", "--clear"]).arg(&home))?;
-        run(bounded(&python, 300).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))?;
+        let mut install = bounded(&python, 300);
+        install.args(["-m", "pip", "install", "--quiet"]).args(PACKAGES);
+        run(&mut install).map_err(|_| Unreachable)?;
         fs::write(complete, "")?;
     }
     Ok(python)
@@ -35,11 +42,10 @@ pub(super) fn stem_source(place: &Path) -> Result<PathBuf> {
     let cache = cache()?;
     let archive = cache.join(format!("{STEM}.tar.gz"));
     if !archive.exists() {
-        run(bounded(&python()?, 300)
-            .args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"])
-            .arg("--dest")
-            .arg(&cache)
-            .arg(STEM.replace('-', "==")))?;
+        let mut download = bounded(&python()?, 300);
+        download.args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]);
+        download.arg("--dest").arg(&cache).arg(STEM.replace('-', "=="));
+        run(&mut download).map_err(|_| Unreachable)?;
     }
     fs::create_dir_all(place)?;
     run(Command::new("tar").arg("--extract").arg("--file").arg(&archive).arg("--directory").arg(place))?;

@@ -30,6 +30,9 @@ impl Judge {
             let name = line.get(4..).unwrap_or_default().split('=').next().unwrap_or_default();
             self.refused.contains(&name.to_ascii_lowercase())
         };
+        if theirs.said == "GETINFO address-mappings/config" && self.refused.contains("mapaddress") {
+            return Some("it follows from an option that was refused");
+        }
         let asks = theirs.said.starts_with("@event") || theirs.said.starts_with("GETCONF");
         if asks && theirs.heard.iter().any(is_about_refused) {
             return Some("it follows from an option that was refused");
@@ -73,11 +76,6 @@ const JUSTIFIED: &[Difference] = &[
         "GETINFO limits/max-mem-in-queues",
         "551 ",
         "no limit is set by that option yet, and a number would be an invention",
-    ),
-    differs(
-        "GETINFO address-mappings/config",
-        "250-address-mappings/config=",
-        "it follows from MapAddress, which was refused",
     ),
     differs("GETINFO info/names", "x-events/", "our own keys are listed, too"),
     differs("GETINFO events/names", "PT_LOG", "C Tor documents PT_LOG and PT_STATUS and refuses them"),
