@@ -11,7 +11,7 @@
 
 use crate::load::{Source, flatten, text_source};
 use crate::table;
-use crate::{ConfLine, Config, ConfigError, ConfigFiles, Loaded, Named, Problem, load};
+use crate::{ConfLine, Config, ConfigError, ConfigFiles, Loaded, Named, Problem, Settings, load};
 
 /// A new configuration that is good, and not yet true.
 #[derive(Clone, Debug)]
@@ -76,7 +76,13 @@ impl Loaded {
         assigned.map_err(|error| ConfError::assigning(&error))?;
         let home = self.environment.home.as_deref();
         let config = Config::from_settings(&settings, home, self.command_line.verbosity, &mut notices);
-        let config = config.map_err(|error| ConfError { code: 513, ..ConfError::assigning(&error) })?;
+        let config = config.map_err(|error| {
+            // What is not built is good in itself: that it may not change comes first, as in C Tor.
+            let fixed =
+                matches!(error.problem, Problem::NotBuilt(_)).then(|| self.transition_to(&settings, ""));
+            let fixed = fixed.and_then(Result::err);
+            fixed.unwrap_or_else(|| ConfError { code: 513, ..ConfError::assigning(&error) })
+        })?;
         config.correct(&mut settings);
         let loaded = Self { config, settings, notices, ..self.clone() };
         self.change_to(loaded, "")
@@ -112,13 +118,17 @@ impl Loaded {
         Ok(self.change_to(loaded, "Failed to parse/validate config: ")?)
     }
 
-    fn change_to(&self, loaded: Self, prefix: &str) -> Result<Change, ConfError> {
-        let fixed = table::options().iter().filter(|spec| !spec.can_change);
-        for spec in fixed {
-            if !loaded.settings.same(&self.settings, spec) {
-                return Err(ConfError::transition(spec.name, prefix));
-            }
+    /// Refuses to change what may not change while the client runs.
+    fn transition_to(&self, settings: &Settings, prefix: &str) -> Result<(), ConfError> {
+        let mut fixed = table::options().iter().filter(|spec| !spec.can_change);
+        match fixed.find(|spec| !settings.same(&self.settings, spec)) {
+            Some(spec) => Err(ConfError::transition(spec.name, prefix)),
+            None => Ok(()),
         }
+    }
+
+    fn change_to(&self, loaded: Self, prefix: &str) -> Result<Change, ConfError> {
+        self.transition_to(&loaded.settings, prefix)?;
         let changed = loaded.settings.changes_since(&self.settings);
         Ok(Change { loaded, changed })
     }

@@ -10,16 +10,14 @@ use crate::table::{Network, Support, options};
 use crate::value::Value;
 use crate::{ConfigError, Notice, Problem, Settings};
 
-/// Refuses what is not built, and makes one notice of what is ignored.
-pub(crate) fn support(settings: &Settings, notices: &mut Vec<Notice>) -> Result<(), ConfigError> {
-    contradictions(settings)?;
+/// Makes one notice of what is ignored.
+pub(crate) fn ignored(settings: &Settings, notices: &mut Vec<Notice>) {
     let (mut harmless, mut relay) = (Vec::new(), Vec::new());
     for spec in options().iter().filter(|spec| spec.settable() && settings.differs(spec)) {
         match spec.support {
-            Support::Built => {}
+            Support::Built | Support::Unbuilt => {}
             Support::Harmless => harmless.push(spec.name),
             Support::Relay => relay.push(spec.name),
-            Support::Unbuilt => return Err(settings.error(spec.name, Problem::NotBuilt(advice(spec.name)))),
         }
     }
     if !harmless.is_empty() {
@@ -30,7 +28,15 @@ pub(crate) fn support(settings: &Settings, notices: &mut Vec<Notice>) -> Result<
         let names = relay.join(", ");
         notices.push(Notice::tell(format!("This is a client; options for relays are ignored: {names}.")));
     }
-    Ok(())
+}
+
+/// Refuses what is not built. It comes last, so that what C Tor refuses, too, is refused in C Tor's words.
+pub(crate) fn unbuilt(settings: &Settings) -> Result<(), ConfigError> {
+    let mut set = options().iter().filter(|spec| spec.settable() && settings.differs(spec));
+    match set.find(|spec| spec.support == Support::Unbuilt) {
+        Some(spec) => Err(settings.error(spec.name, Problem::NotBuilt(advice(spec.name)))),
+        None => Ok(()),
+    }
 }
 
 /// What to do instead, in a word.
@@ -99,6 +105,10 @@ fn testing(settings: &Settings, config: &Config, notices: &mut Vec<Notice>) -> R
         ));
         return Ok(());
     }
+    // The network was a testing one when it was started: its defaults hold, and are nobody's change.
+    if settings.network() == Network::Testing {
+        return Ok(());
+    }
     for name in TESTING_ONLY {
         let Some(spec) = crate::table::find(name) else { continue };
         let public = Settings::new(Network::Public);
@@ -143,8 +153,8 @@ fn ranges(settings: &Settings, config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// What C Tor refuses whatever else is built here. It comes first, so that the text is C Tor's.
-fn contradictions(settings: &Settings) -> Result<(), ConfigError> {
+/// What C Tor refuses of options that are not built here.
+pub(crate) fn contradictions(settings: &Settings) -> Result<(), ConfigError> {
     let single = settings.bool("HiddenServiceSingleHopMode");
     let exposed = settings.bool("HiddenServiceNonAnonymousMode");
     let says = match (single, exposed) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::control::ControlConfig;
 use crate::log::{LogTarget, Severity};
-use crate::{LogLine, SocksListener, SocksPolicy, Verbosity};
+use crate::{LogLine, RelayList, SocksListener, SocksPolicy, Verbosity};
 
 /// The whole configuration of a client.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -241,6 +241,8 @@ pub struct CircuitConfig {
     pub paths_needed: Option<f64>,
     /// `EnforceDistinctSubnets`: no two relays of a circuit in the same /16 (or /32 in IPv6).
     pub enforce_distinct_subnets: bool,
+    /// `NodeFamily`: no two relays of one list in a circuit, whatever they say of their families.
+    pub families: Vec<RelayList>,
     /// `LongLivedPorts`: streams to these want stable relays.
     pub long_lived_ports: Vec<u16>,
     /// `__DisablePredictedCircuits`: build nothing ahead of need.
@@ -260,6 +262,7 @@ impl Default for CircuitConfig {
             stream_timeout: None,
             paths_needed: None,
             enforce_distinct_subnets: true,
+            families: Vec::new(),
             long_lived_ports: vec![21, 22, 706, 1863, 5050, 5190, 5222, 5223, 6523, 6667, 6697, 8300],
             disable_predicted: false,
             allow_private_relays: false,

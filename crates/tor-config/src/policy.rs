@@ -30,7 +30,7 @@ struct Rule {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pattern {
+pub(crate) enum Pattern {
     Any,
     Private,
     V4 { network: Ipv4Addr, bits: u8 },
@@ -105,7 +105,8 @@ impl SocksPolicy {
 impl Pattern {
     const ALL_V6: Self = Self::V6 { network: Ipv6Addr::UNSPECIFIED, bits: 0 };
 
-    fn parse(text: &str, only_v6: bool) -> Result<(Self, bool), PolicyError> {
+    /// The pattern, and whether it names ports.
+    pub(crate) fn parse(text: &str, only_v6: bool) -> Result<(Self, bool), PolicyError> {
         let (address, rest) = match text.strip_prefix('[') {
             Some(inside) => inside.split_once(']').ok_or(PolicyError::Address)?,
             // Before a mask, IPv6 needs no brackets.

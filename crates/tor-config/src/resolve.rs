@@ -11,10 +11,13 @@ use crate::config::{
 };
 use crate::control;
 use crate::dirline::{DirLineError, check_authority, check_fallback};
+use crate::foreign;
 use crate::log::{LogError, LogTarget};
 use crate::port::{Bind, PortError};
 use crate::quote::quote;
-use crate::{AutoBool, ConfigError, LogLine, Notice, Settings, SocksListener, SocksPolicy, Value, Verbosity};
+use crate::{
+    AutoBool, ConfigError, LogLine, Notice, RelayList, Settings, SocksListener, SocksPolicy, Value, Verbosity,
+};
 
 /// Where state lives if nobody has a home: a home of `/` or none.
 pub(crate) const HOMELESS_DATA_DIRECTORY: &str = "/var/lib/tor";
@@ -32,7 +35,9 @@ impl Config {
         verbosity: Verbosity,
         notices: &mut Vec<Notice>,
     ) -> Result<Self, ConfigError> {
-        checks::support(settings, notices)?;
+        checks::contradictions(settings)?;
+        foreign::check(settings)?;
+        checks::ignored(settings, notices);
         let config = Self {
             socks: socks(settings, notices)?,
             log: log(settings, home, verbosity, notices)?,
@@ -48,6 +53,7 @@ impl Config {
             disable_network: settings.bool("DisableNetwork"),
         };
         checks::rules(settings, &config, notices)?;
+        checks::unbuilt(settings)?;
         Ok(config)
     }
 
@@ -298,10 +304,20 @@ fn circuits(settings: &Settings, notices: &mut Vec<Notice>) -> Result<CircuitCon
             .then(|| bounded("CircuitStreamTimeout", stream_timeout, (10, u64::MAX), notices)),
         paths_needed,
         enforce_distinct_subnets: settings.bool("EnforceDistinctSubnets"),
+        families: families(settings)?,
         long_lived_ports: ports(settings, "LongLivedPorts")?,
         disable_predicted: settings.bool("__DisablePredictedCircuits"),
         allow_private_relays: settings.bool("ExtendAllowPrivateAddresses"),
     })
+}
+
+fn families(settings: &Settings) -> Result<Vec<RelayList>, ConfigError> {
+    let lines = settings.lines("NodeFamily").iter();
+    let read = lines.map(|line| {
+        let error = |error| ConfigError::new(line.origin.clone(), line.name, error);
+        RelayList::parse(&line.value).map_err(error)
+    });
+    read.collect()
 }
 
 fn guards(settings: &Settings) -> GuardConfig {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tor_config::{
-    Change, ConfError, ConfLine, Disk, Environment, Invocation, Loaded, Named, ReloadError, load,
+    Change, ConfError, ConfLine, Disk, Environment, Invocation, Loaded, Named, RelayList, RelayPattern,
+    ReloadError, load,
 };
 
 /// A torrc on a disk, and what was read from it.
@@ -190,9 +191,106 @@ fn a_bad_change_changes_nothing_and_says_why() {
     }
     assert_eq!(tor.show("MaxCircuitDirtiness"), ["MaxCircuitDirtiness=600"]);
     // What C Tor can, and this version can't.
-    let error = set(&tor.loaded, &[("User", "nobody")], Named::Clear).unwrap_err();
-    assert_eq!(error.code, 513);
-    assert!(error.text.contains("this version can't do that yet"), "{}", error.text);
+    for (name, value) in [
+        ("ExitNodes", "nick"),
+        ("ReachableAddresses", "accept 127.0.0.0/8"),
+        ("Socks5Proxy", "127.0.0.1:1"),
+        ("NodeFamily", "{us},nick"),
+    ] {
+        let error = set(&tor.loaded, &[(name, value)], Named::Clear).unwrap_err();
+        assert_eq!(error.code, 513);
+        assert!(error.text.contains("this version can't do that yet"), "{}", error.text);
+    }
+}
+
+/// Each was put to C Tor, except for `NodeFamily`, of which it says `(null)`.
+#[test]
+fn nonsense_is_told_from_what_is_not_built() {
+    let tor = Running::with("SocksPort 0\n");
+    let refusal = |assignments: &[(&str, &str)]| {
+        let error = set(&tor.loaded, assignments, Named::Clear).unwrap_err();
+        assert_eq!(error.code, 513);
+        error.text.strip_prefix("Unacceptable option value: ").unwrap().to_owned()
+    };
+    for name in [
+        "NodeFamily",
+        "ExitNodes",
+        "ExcludeNodes",
+        "ExcludeExitNodes",
+        "EntryNodes",
+        "MiddleNodes",
+        "HSLayer2Nodes",
+    ] {
+        assert_eq!(refusal(&[(name, "not a node!")]), "Invalid router list.", "{name}");
+        assert_eq!(refusal(&[(name, "1.2.3.4/33")]), "Invalid router list.", "{name}");
+    }
+    for name in ["ReachableAddresses", "ReachableORAddresses", "ReachableDirAddresses"] {
+        assert_eq!(refusal(&[(name, "nonsense")]), format!("Error in {name} entry."));
+    }
+    assert_eq!(refusal(&[("Bridge", "not a bridge")]), "Bridge line did not parse. See logs for details.");
+    assert_eq!(
+        refusal(&[("ClientTransportPlugin", "nonsense")]),
+        "Invalid client transport line. See logs for details."
+    );
+    assert_eq!(
+        refusal(&[("Socks5Proxy", "127.0.0.1:1"), ("Socks4Proxy", "127.0.0.1:2")]),
+        "You have configured more than one proxy type. (Socks4Proxy|Socks5Proxy|HTTPSProxy|TCPProxy)"
+    );
+    for name in ["Socks5ProxyUsername", "Socks5ProxyPassword"] {
+        assert_eq!(refusal(&[(name, "a")]), "Socks5ProxyPassword must be included with Socks5ProxyUsername.");
+    }
+    assert_eq!(
+        refusal(&[("BandwidthRate", "10 MBytes"), ("BandwidthBurst", "5 MB")]),
+        "BandwidthBurst must be at least equal to BandwidthRate."
+    );
+    assert_eq!(
+        refusal(&[("HiddenServicePort", "80 127.0.0.1:80")]),
+        "Failed to configure rendezvous options. See logs for details."
+    );
+    // What is wrong comes before what may not change.
+    assert_eq!(refusal(&[("Sandbox", "1"), ("ExitNodes", "!")]), "Invalid router list.");
+}
+
+#[test]
+fn what_may_not_change_comes_before_what_is_not_built() {
+    let tor = Running::with("SocksPort 0\n");
+    for (name, value) in [("User", "nobody"), ("Sandbox", "1"), ("DisableAllSwap", "1")] {
+        for assignments in [&[(name, value)][..], &[("ExitNodes", "nick"), (name, value)]] {
+            let error = set(&tor.loaded, assignments, Named::Clear).unwrap_err();
+            let text =
+                format!("Transition not allowed: While Tor is running, changing {name} is not allowed");
+            assert_eq!((error.code, error.text), (553, text));
+        }
+    }
+}
+
+#[test]
+fn a_testing_network_stays_one() {
+    let authority = "DirAuthority here orport=1 127.0.0.1:80 000102030405060708090A0B0C0D0E0F10111213";
+    let tor = Running::with(&format!("TestingTorNetwork 1\n{authority}\n"));
+    let error = set(&tor.loaded, &[("TestingTorNetwork", "0")], Named::Clear).unwrap_err();
+    let text = "Transition not allowed: While Tor is running, changing TestingTorNetwork is not allowed";
+    assert_eq!((error.code, error.text.as_str()), (553, text));
+}
+
+/// What stem does: the list is taken, told, and given back as it was written.
+#[test]
+fn families_of_relays_change_while_the_client_runs() {
+    let mut tor = Running::with("SocksPort 0\nNodeFamily $00112233445566778899AABBCCDDEEFF00112233~a, b\n");
+    assert_eq!(tor.loaded.config.circuits.families.len(), 1);
+    let two = "ABABABABABABABABABABABABABABABABABABABAB,CDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCDCD";
+    let line = format!("NodeFamily={two}");
+    assert_eq!(tor.set(&[("NodeFamily", two)]), [line.clone()]);
+    assert_eq!(tor.show("NodeFamily"), [line.clone()]);
+    let ids = [[0xab; 20], [0xcd; 20]].map(RelayPattern::Fingerprint);
+    assert_eq!(tor.loaded.config.circuits.families, [RelayList { patterns: ids.into() }]);
+    assert_eq!(
+        tor.set(&[("NodeFamily", two), ("NodeFamily", "one,two")]),
+        [line, "NodeFamily=one,two".to_owned()]
+    );
+    assert_eq!(tor.loaded.config.circuits.families.len(), 2);
+    assert_eq!(tor.reset(&[("NodeFamily", "")]), ["NodeFamily"]);
+    assert_eq!(tor.loaded.config.circuits.families, []);
 }
 
 #[test]

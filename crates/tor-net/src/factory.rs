@@ -29,7 +29,7 @@ use crate::{
 pub use controlled::{ControlError, ControlledCircuits};
 
 /// What the configuration says about the connections and circuits of this client.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CircuitSettings {
     /// The rules of paths.
     pub path: PathConfig,
@@ -73,7 +73,7 @@ impl RelayCircuits {
 
     /// The settings that hold now.
     pub fn settings(&self) -> CircuitSettings {
-        *self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Paths that are chosen and circuits that are begun from now on follow these settings.

@@ -166,12 +166,14 @@ impl<'a> Selector<'a> {
         self.weighted(role, rng, reliable).or_else(|| self.weighted(role, rng, fitting.iter().copied()))
     }
 
-    /// True if the two must not be in one circuit: the same relay, one family, one subnet.
+    /// True if the two must not be in one circuit: the same relay, one family (their own, or one that the
+    /// user made of them), one subnet.
     pub(crate) fn conflict(&self, one: &Relay<'_>, other: &Relay<'_>) -> bool {
         one.rsa() == other.rsa()
             || (one.ed25519().is_some() && one.ed25519() == other.ed25519())
             || self.view.in_same_family(one, other)
             || self.config.distinct_subnets && one.in_same_subnet(other)
+            || self.config.families.iter().any(|family| family.contains(other) && family.contains(one))
     }
 
     /// True if we may connect to one of the relay's addresses.

@@ -1,17 +1,22 @@
 //! What the configuration says about paths.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tor_dir::{NetworkView, param};
 
-use crate::guards::{DAY, DIRECTORY_GUARDS_TO_USE};
+use crate::{
+    RelaySet,
+    guards::{DAY, DIRECTORY_GUARDS_TO_USE},
+};
 
 /// What the configuration says about paths. In each `Option`, `None` is the consensus's value.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct PathConfig {
     /// No two relays of one /16 (IPv6: /32) in a circuit (`EnforceDistinctSubnets`).
     pub distinct_subnets: bool,
+    /// No two relays of one of these sets in a circuit (`NodeFamily`).
+    pub families: Arc<[RelaySet]>,
     /// Enter by guards; otherwise by any relay that could be one (`UseEntryGuards`).
     pub use_guards: bool,
     /// How many guards come before all others (`NumPrimaryGuards`).
@@ -35,6 +40,7 @@ impl Default for PathConfig {
     fn default() -> Self {
         Self {
             distinct_subnets: true,
+            families: Arc::default(),
             use_guards: true,
             primary_guards: None,
             entry_guards: None,

@@ -47,6 +47,7 @@ mod config;
 mod guards;
 mod need;
 mod path;
+mod set;
 mod state;
 
 #[cfg(test)]
@@ -60,6 +61,7 @@ pub use config::PathConfig;
 pub use guards::{Guard, GuardChange, GuardNews, GuardStatus, GuardUse, Guards};
 pub use need::{ExitNeed, Family};
 pub use path::{Hop, Path};
+pub use set::{RelayPattern, RelaySet};
 pub use state::StateError;
 
 /// No path can be chosen.

@@ -6,9 +6,10 @@ use tor_chan::{ChannelConfig, ConnectionPadding};
 use tor_circmgr::Timing;
 use tor_config::{AutoBool, Config, DirectoryConfig};
 use tor_dir::{DirConfig, DirServer, DirWanted};
+use tor_id::RsaId;
 use tor_net::{CircuitSettings, DirectorySettings};
 use tor_netdoc::NetworkKind;
-use tor_path::PathConfig;
+use tor_path::{PathConfig, RelayPattern, RelaySet};
 
 use super::ReconfigureError;
 
@@ -95,6 +96,7 @@ pub(crate) fn circuits(config: &Config) -> CircuitSettings {
     CircuitSettings {
         path: PathConfig {
             distinct_subnets: config.circuits.enforce_distinct_subnets,
+            families: config.circuits.families.iter().map(relay_set).collect(),
             use_guards: config.guards.enabled,
             primary_guards: config.guards.primary,
             entry_guards: config.guards.entry,
@@ -109,6 +111,17 @@ pub(crate) fn circuits(config: &Config) -> CircuitSettings {
         use_ipv6: config.link.use_ipv6,
         prefer_ipv6: config.link.prefer_ipv6.or(false),
     }
+}
+
+fn relay_set(list: &tor_config::RelayList) -> RelaySet {
+    let pattern = |pattern: &tor_config::RelayPattern| match pattern {
+        tor_config::RelayPattern::Fingerprint(id) => RelayPattern::Id(RsaId::from_bytes(*id)),
+        tor_config::RelayPattern::Nickname(name) => RelayPattern::Nickname(name.clone()),
+        tor_config::RelayPattern::Network { address, bits } => {
+            RelayPattern::Network { address: *address, bits: *bits }
+        }
+    };
+    list.patterns.iter().map(pattern).collect()
 }
 
 pub(crate) fn timing(config: &Config, dormant: bool) -> Timing {

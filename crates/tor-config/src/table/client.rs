@@ -166,7 +166,7 @@ pub(super) static CLIENT: &[OptionSpec] = &[
     row("NATDPort", Dependent("NATDPortLines"), None, Unbuilt),
     row("NATDPortLines", Virtual, None, Unbuilt),
     row("NewCircuitPeriod", Seconds, Some("30 seconds"), Harmless),
-    row("NodeFamily", Lines, None, Unbuilt),
+    row("NodeFamily", Lines, None, Built),
     row("NoExec", Bool, Some("0"), Harmless).immutable(),
     row("NumCPUs", PosInt, Some("0"), Harmless),
     row("NumDirectoryGuards", PosInt, Some("0"), Built),

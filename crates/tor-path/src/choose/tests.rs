@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Family,
+    Family, RelayPattern, RelaySet,
     testnet::{TestRelay, day, network, network_with, rng},
 };
 
@@ -96,7 +96,7 @@ fn little_known_of_the_network_is_too_little() {
         |config| Selector::new(&view, config).path(&WEB, &[], &mut Guards::default(), day(0), &mut rng(0));
     let known = view.path_fraction().paths();
     relaxed.paths_needed = Some(known);
-    assert!(path(relaxed).is_ok());
+    assert!(path(relaxed.clone()).is_ok());
     relaxed.paths_needed = Some(known + 0.01);
     assert_eq!(path(relaxed), Err(PathError::NoView));
 }
@@ -188,7 +188,9 @@ fn without_guards_every_path_begins_anew() {
     let mut guards = Guards::default();
     let mut seen = BTreeMap::new();
     for seed in 0..100 {
-        let path = Selector::new(&view, config).path(&WEB, &[], &mut guards, day(0), &mut rng(seed)).unwrap();
+        let path = Selector::new(&view, config.clone())
+            .path(&WEB, &[], &mut guards, day(0), &mut rng(seed))
+            .unwrap();
         *seen.entry(index(&ids(&path)[0])).or_insert(0) += 1;
     }
     assert_eq!(seen.into_keys().collect::<Vec<_>>(), [0, 1, 2, 3]);
@@ -261,6 +263,58 @@ fn relays_that_weigh_nothing_are_chosen_evenly_if_there_are_no_others() {
     }));
 }
 
+/// A family that the user makes of these relays: by fingerprint and by name, in turn.
+fn family(members: &[u32]) -> RelaySet {
+    let pattern = |(at, &index): (usize, &u32)| match at % 2 {
+        0 => RelayPattern::Id(TestRelay::new(index).id()),
+        _ => RelayPattern::Nickname(format!("RELAY{index}")),
+    };
+    members.iter().enumerate().map(pattern).collect()
+}
+
+#[test]
+fn relays_of_a_family_that_the_user_made_are_never_on_one_path() {
+    let view = network(&plain());
+    // Guard 0 with exits 8 and 9, middle 4 with guard 1, middle 5 with exit 10. Subnets have no say in it.
+    let families: [&[u32]; 3] = [&[0, 8, 9], &[4, 1], &[10, 5]];
+    for distinct_subnets in [true, false] {
+        for use_guards in [true, false] {
+            let families = families.iter().map(|list| family(list)).collect();
+            let config = PathConfig { families, distinct_subnets, use_guards, ..PathConfig::default() };
+            let selector = Selector::new(&view, config);
+            let mut seen = std::collections::BTreeSet::new();
+            for seed in 0..400 {
+                let path = selector.path(&WEB, &[], &mut Guards::default(), day(0), &mut rng(seed)).unwrap();
+                let on_path: Vec<_> = ids(&path).iter().map(index).collect();
+                for list in [&[0, 8, 9][..], &[4, 1], &[10, 5]] {
+                    assert!(list.iter().filter(|member| on_path.contains(member)).count() < 2, "{on_path:?}");
+                }
+                seen.extend(on_path);
+            }
+            assert!(
+                [0, 1, 4, 5, 8, 9, 10].iter().all(|member| seen.contains(member)),
+                "each alone: {seen:?}"
+            );
+        }
+    }
+}
+
+/// There is no path left if all exits are of one family with all guards; the one without is taken.
+#[test]
+fn a_family_of_everybody_leaves_no_path() {
+    let view = network(&plain());
+    let path = |families: Vec<RelaySet>, seed| {
+        let config = PathConfig { families: families.into(), ..PathConfig::default() };
+        Selector::new(&view, config).path(&WEB, &[], &mut Guards::default(), day(0), &mut rng(seed))
+    };
+    let all = |bits| RelayPattern::Network { address: std::net::Ipv4Addr::UNSPECIFIED.into(), bits };
+    for seed in 0..20 {
+        assert_eq!(path(vec![[all(0)].into_iter().collect()], seed), Err(PathError::NoGuard));
+        let path = path(vec![family(&[0, 1, 2, 3, 8, 9, 10])], seed).unwrap();
+        assert_eq!(index(&ids(&path)[2]), 11);
+    }
+}
+
 /// A relay with a few of the things that rules are about.
 fn any_relay(index: u32) -> impl Strategy<Value = TestRelay> {
     let policy =
@@ -294,7 +348,7 @@ fn any_need() -> impl Strategy<Value = ExitNeed> {
 }
 
 /// The rules once more, in other words.
-fn check(path: &Path, relays: &[TestRelay], need: &ExitNeed, subnets: bool) {
+fn check(path: &Path, relays: &[TestRelay], need: &ExitNeed, subnets: bool, families: &[Vec<u32>]) {
     let relays: Vec<_> =
         ids(path).into_iter().map(|id| relays.iter().find(|relay| relay.id() == id).unwrap()).collect();
     let [guard, _, exit] = relays[..] else { panic!("{path:?}") };
@@ -319,6 +373,7 @@ fn check(path: &Path, relays: &[TestRelay], need: &ExitNeed, subnets: bool) {
             assert_ne!(one.index, other.index);
             assert!(!subnets || one.ipv4[..2] != other.ipv4[..2]);
             assert!(!(one.family.contains(&other.index) && other.family.contains(&one.index)));
+            assert!(families.iter().all(|list| !(list.contains(&one.index) && list.contains(&other.index))));
         }
     }
 }
@@ -331,17 +386,23 @@ proptest! {
         relays in any_network(),
         needs in proptest::collection::vec(any_need(), 1..40),
         subnets: bool,
+        families in proptest::collection::vec(proptest::collection::vec(0..30_u32, 0..5), 0..4),
         seed: u64,
     ) {
         let view = network_with(0, "min_paths_for_circs_pct=25", &relays);
-        let config = PathConfig { distinct_subnets: subnets, paths_needed: Some(0.0), ..PathConfig::default() };
+        let config = PathConfig {
+            distinct_subnets: subnets,
+            families: families.iter().map(|list| family(list)).collect(),
+            paths_needed: Some(0.0),
+            ..PathConfig::default()
+        };
         let selector = Selector::new(&view, config);
         let (mut guards, rng) = (Guards::default(), &mut rng(seed));
         for (at, need) in needs.iter().enumerate() {
             let avoid: Vec<_> = relays.iter().map(TestRelay::id).take(at % 3).collect();
             match selector.path(need, &avoid, &mut guards, day(0), rng) {
                 Ok(path) => {
-                    check(&path, &relays, need, subnets);
+                    check(&path, &relays, need, subnets, &families);
                     prop_assert!(path.serves(need));
                     prop_assert!(!avoid.contains(&ids(&path)[2]));
                     // Now and then a guard fails, so that others get their turn.

@@ -32,13 +32,13 @@ impl Client {
     }
 
     fn choose(&mut self, view: &NetworkView, wall: SystemTime) -> Result<RsaId, PathError> {
-        let selector = Selector::new(view, self.config);
+        let selector = Selector::new(view, self.config.clone());
         let path = selector.path(&NEED, &[], &mut self.guards, wall, &mut self.rng)?;
         Ok(path.guard().unwrap().ids.rsa)
     }
 
     fn directory(&mut self, view: &NetworkView, avoid: &[RsaId], wall: SystemTime) -> Option<RsaId> {
-        let selector = Selector::new(view, self.config);
+        let selector = Selector::new(view, self.config.clone());
         selector.directory(avoid, &mut self.guards, wall, &mut self.rng).map(|relay| *relay.rsa())
     }
 
@@ -252,7 +252,7 @@ fn a_guard_of_the_exits_family_is_passed_over_for_that_exit_only() {
     let subnet = relays.iter().find(|relay| relay.id() == first).unwrap().ipv4;
     relays[40].ipv4 = subnet;
     let view = network(&relays);
-    let selector = Selector::new(&view, client.config);
+    let selector = Selector::new(&view, client.config.clone());
     let rng = &mut rng(1);
     let mut entries = BTreeMap::new();
     for _ in 0..200 {
@@ -267,7 +267,7 @@ fn a_guard_of_the_exits_family_is_passed_over_for_that_exit_only() {
 fn as_many_guards_as_configured() {
     let view = network(&relays(100));
     let mut client = Client::new(11);
-    client.config = PathConfig { entry_guards: Some(2), primary_guards: Some(5), ..client.config };
+    client.config = PathConfig { entry_guards: Some(2), primary_guards: Some(5), ..client.config.clone() };
     let mut seen = BTreeMap::new();
     for _ in 0..200 {
         *seen.entry(client.build(&view, day(0)).unwrap()).or_insert(0) += 1;
@@ -300,7 +300,7 @@ fn only_addresses_that_we_may_use() {
         let relay = relays.iter().find(|relay| relay.id() == guard).unwrap();
         assert!(relay.ipv6.is_some());
     }
-    client.config = PathConfig { entry_by_ipv6: false, ..client.config };
+    client.config = PathConfig { entry_by_ipv6: false, ..client.config.clone() };
     assert_eq!(client.choose(&view, day(0)), Err(PathError::NoGuard));
 }
 

@@ -149,7 +149,7 @@ mod tests {
         let (mut guards, _) = Guards::parse(line);
         let rsa = guards.iter().next().unwrap().rsa;
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_352_101);
-        let mut rng = <rand_chacha::ChaCha8Rng as rand_chacha::rand_core::SeedableRng>::seed_from_u64(1);
+        let mut rng = <rand_chacha::ChaCha8Rng as rand_core::SeedableRng>::seed_from_u64(1);
         let _usable = guards.succeeded(&rsa, wall, &mut rng);
         let _usable = guards.succeeded(&rsa, wall, &mut rng);
         guards.failed(&rsa, wall);
