@@ -96,8 +96,9 @@ pub fn load(
     let reader = Reader::new(files);
     let (torrc_defaults, mut defaults) = defaults_source(command_line, &reader, environment, &mut notices)?;
     let (torrc, lines) = torrc_source(command_line, &reader, environment, &mut notices)?;
-    if torrc.is_none() && torrc_defaults.is_none() && command_line.torrc == Torrc::Default {
-        defaults = Source::without_files();
+    let nobody_says_anything = lines.lines.is_empty() && torrc_defaults.is_none();
+    if nobody_says_anything && command_line.torrc == Torrc::Default {
+        defaults = Source::without_options();
     }
     let mut loaded = flatten(&defaults, &lines, Network::Public, command_line, environment, notices)?;
     loaded.torrc = torrc;
@@ -113,9 +114,9 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// The defaults where nobody has written any file: there is a control port, and who may read this user's files may
+    /// The defaults where no file sets any option (Debian installs one of comments): there is a control port, and who may read this user's files may
     /// use it. C Tor would have none.
-    fn without_files() -> Self {
+    fn without_options() -> Self {
         let line = |key: &str, value: &str| Line {
             key: key.to_owned(),
             value: value.to_owned(),

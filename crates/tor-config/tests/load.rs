@@ -95,7 +95,7 @@ fn nothing_at_all_is_the_default_in_the_users_home() {
     let mut expected = Config::default();
     expected.storage.data = "/home/a/.tor".into();
     expected.storage.cache = "/home/a/.tor".into();
-    // Where there is no file at all, there is a control port.
+    // Where no file says anything, there is a control port.
     let port = |config: &Config| config.control.listeners.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(port(&loaded.config), ["127.0.0.1:9051"]);
     assert!(loaded.config.control.cookie);
@@ -105,11 +105,13 @@ fn nothing_at_all_is_the_default_in_the_users_home() {
     assert_eq!(loaded.torrc, None);
     assert!(loaded.notices()[0].text.contains("not present"));
 
+    let comments = read(&[("/etc/tor/torrc", "# nothing\n")], &[]).unwrap().config;
+    assert_eq!(port(&comments), ["127.0.0.1:9051"]);
     let other = read(&[], &["--ControlPort", "9999"]).unwrap().config;
     assert_eq!(port(&other), ["127.0.0.1:9999"]);
     for (files, args) in [
-        (&[("/etc/tor/torrc", "")][..], &[][..]),
-        (&[("/home/a/.torrc", "")], &[]),
+        (&[("/etc/tor/torrc", "SocksPort 9150")][..], &[][..]),
+        (&[("/home/a/.torrc", "SocksPort 9150")], &[]),
         (&[("/etc/tor/torrc-defaults", "")], &[]),
         (&[], &["--ControlPort", "0"]),
         (&[], &["-f", "x", "--ignore-missing-torrc"]),
