@@ -33,6 +33,12 @@ impl Judge {
         if theirs.said == "GETINFO address-mappings/config" && self.refused.contains("mapaddress") {
             return Some("it follows from an option that was refused");
         }
+        let without_fallbacks = |one: &Exchange| -> Vec<String> {
+            one.heard.iter().filter(|line| !line.starts_with("FallbackDir ")).cloned().collect()
+        };
+        if theirs.said == "GETINFO config/defaults" && without_fallbacks(theirs) == without_fallbacks(ours) {
+            return Some("no fallback directories beside authorities of one's own");
+        }
         let asks = theirs.said.starts_with("@event") || theirs.said.starts_with("GETCONF");
         if asks && theirs.heard.iter().any(is_about_refused) {
             return Some("it follows from an option that was refused");
