@@ -56,6 +56,14 @@ macro_rules! words {
                 match self { $(Self::$arm => $word.into(),)* Self::Other(word) => word.clone().into() }
             }
 
+            /// Appends the word. Only one that isn't ours must be looked at first.
+            pub(crate) fn put(out: &mut Vec<u8>, word: &Self) {
+                match word {
+                    Self::Other(word) => crate::text::put_word(out, word),
+                    known => crate::text::put(out, known.as_str()),
+                }
+            }
+
             /// The arm of that word.
             pub fn from_word(word: &str) -> Self {
                 match word { $($word => Self::$arm,)* _ => Self::Other(word.to_owned()) }

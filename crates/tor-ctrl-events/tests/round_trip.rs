@@ -63,3 +63,11 @@ proptest! {
         }
     }
 }
+
+/// A NUL ends a quoted string: what begins with one is not told, as nothing empty is, or the text would change when it
+/// is read and written again.
+#[test]
+fn a_credential_that_begins_with_a_nul_is_empty() {
+    let text = "650 CIRC 7 LAUNCHED PURPOSE=GENERAL SOCKS_PASSWORD=\"\\000x\"\r\n";
+    assert_eq!(Event::parse(text).unwrap().to_text(), "650 CIRC 7 LAUNCHED PURPOSE=GENERAL\r\n");
+}

@@ -81,7 +81,7 @@ impl Form for AddrMap {
             out.push(b'"');
         }
         put(out, if self.cached { " CACHED=\"YES\"" } else { " CACHED=\"NO\"" });
-        put_pair(out, "STREAMID", self.stream.map(|id| id.0), put_u64);
+        put_pair(out, " STREAMID=", self.stream.map(|id| id.0), put_u64);
         put(out, "\r\n");
     }
 

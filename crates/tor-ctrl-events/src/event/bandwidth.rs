@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Form;
 use crate::{
     CircuitId, ConnId, ParseError, StreamId, json,
-    text::{Pair, Raw, parse_time, put, put_number, put_pair, put_time_usec, put_u64, put_word},
+    text::{Pair, Raw, parse_time, put, put_number, put_pair, put_time_usec, put_u64},
     words::words,
 };
 
@@ -138,19 +138,19 @@ impl CircBw {
 impl Form for CircBw {
     fn put(&self, out: &mut Vec<u8>) {
         put(out, "650 CIRC_BW");
-        put_number(out, "ID", self.id.0);
-        put_number(out, "READ", self.read);
-        put_number(out, "WRITTEN", self.written);
-        put_pair(out, "TIME", self.time, put_time_usec);
-        put_number(out, "DELIVERED_READ", self.delivered_read);
-        put_number(out, "OVERHEAD_READ", self.overhead_read);
-        put_number(out, "DELIVERED_WRITTEN", self.delivered_written);
-        put_number(out, "OVERHEAD_WRITTEN", self.overhead_written);
+        put_number(out, " ID=", self.id.0);
+        put_number(out, " READ=", self.read);
+        put_number(out, " WRITTEN=", self.written);
+        put_pair(out, " TIME=", self.time, put_time_usec);
+        put_number(out, " DELIVERED_READ=", self.delivered_read);
+        put_number(out, " OVERHEAD_READ=", self.overhead_read);
+        put_number(out, " DELIVERED_WRITTEN=", self.delivered_written);
+        put_number(out, " OVERHEAD_WRITTEN=", self.overhead_written);
         if let Some(congestion) = self.congestion {
-            put_number(out, "SS", congestion.slow_start.into());
-            put_number(out, "CWND", congestion.cwnd);
-            put_number(out, "RTT", congestion.rtt);
-            put_number(out, "MIN_RTT", congestion.min_rtt);
+            put_number(out, " SS=", congestion.slow_start.into());
+            put_number(out, " CWND=", congestion.cwnd);
+            put_number(out, " RTT=", congestion.rtt);
+            put_number(out, " MIN_RTT=", congestion.min_rtt);
         }
         put(out, "\r\n");
     }
@@ -202,10 +202,10 @@ pub struct ConnBw {
 impl Form for ConnBw {
     fn put(&self, out: &mut Vec<u8>) {
         put(out, "650 CONN_BW");
-        put_number(out, "ID", self.id.0);
-        put_pair(out, "TYPE", Some(self.conn_type.as_str()), put_word);
-        put_number(out, "READ", self.read);
-        put_number(out, "WRITTEN", self.written);
+        put_number(out, " ID=", self.id.0);
+        put_pair(out, " TYPE=", Some(&self.conn_type), ConnType::put);
+        put_number(out, " READ=", self.read);
+        put_number(out, " WRITTEN=", self.written);
         put(out, "\r\n");
     }
 

@@ -52,14 +52,14 @@ impl Form for BuildTimeoutSet {
     fn put(&self, out: &mut Vec<u8>) {
         put(out, "650 BUILDTIMEOUT_SET ");
         put(out, self.change.as_str());
-        put_number(out, "TOTAL_TIMES", self.total_times);
-        put_number(out, "TIMEOUT_MS", self.timeout_ms);
-        put_number(out, "XM", self.xm);
-        put_pair(out, "ALPHA", Some(self.alpha), put_f64);
-        put_pair(out, "CUTOFF_QUANTILE", Some(self.cutoff_quantile), put_f64);
-        put_pair(out, "TIMEOUT_RATE", Some(self.timeout_rate), put_f64);
-        put_number(out, "CLOSE_MS", self.close_ms);
-        put_pair(out, "CLOSE_RATE", Some(self.close_rate), put_f64);
+        put_number(out, " TOTAL_TIMES=", self.total_times);
+        put_number(out, " TIMEOUT_MS=", self.timeout_ms);
+        put_number(out, " XM=", self.xm);
+        put_pair(out, " ALPHA=", Some(self.alpha), put_f64);
+        put_pair(out, " CUTOFF_QUANTILE=", Some(self.cutoff_quantile), put_f64);
+        put_pair(out, " TIMEOUT_RATE=", Some(self.timeout_rate), put_f64);
+        put_number(out, " CLOSE_MS=", self.close_ms);
+        put_pair(out, " CLOSE_RATE=", Some(self.close_rate), put_f64);
         put(out, "\r\n");
     }
 

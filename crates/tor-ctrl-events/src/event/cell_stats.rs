@@ -59,19 +59,19 @@ struct Keys {
 }
 
 const INBOUND: Keys = Keys {
-    queue: "InboundQueue",
-    conn: "InboundConn",
-    added: "InboundAdded",
-    removed: "InboundRemoved",
-    time: "InboundTime",
+    queue: " InboundQueue=",
+    conn: " InboundConn=",
+    added: " InboundAdded=",
+    removed: " InboundRemoved=",
+    time: " InboundTime=",
 };
 
 const OUTBOUND: Keys = Keys {
-    queue: "OutboundQueue",
-    conn: "OutboundConn",
-    added: "OutboundAdded",
-    removed: "OutboundRemoved",
-    time: "OutboundTime",
+    queue: " OutboundQueue=",
+    conn: " OutboundConn=",
+    added: " OutboundAdded=",
+    removed: " OutboundRemoved=",
+    time: " OutboundTime=",
 };
 
 pub(super) fn put_counts(out: &mut Vec<u8>, counts: &[(String, u64)]) {
@@ -100,7 +100,7 @@ pub(super) fn parse_counts(
 impl Form for CellStats {
     fn put(&self, out: &mut Vec<u8>) {
         put(out, "650 CELL_STATS");
-        put_pair(out, "ID", self.id.map(|id| id.0), put_u64);
+        put_pair(out, " ID=", self.id.map(|id| id.0), put_u64);
         if let Some(queue) = &self.inbound {
             queue.put(out, &INBOUND);
         }

@@ -265,24 +265,24 @@ impl Text for CircInfo {
             put(out, " BUILD_FLAGS=");
             put_list(out, self.build_flags.words(), put);
         }
-        put_pair(out, "PURPOSE", Some(self.purpose.as_str()), put_word);
-        put_pair(out, "HS_STATE", self.hs_state.as_ref().map(HsState::as_str), put_word);
-        put_pair(out, "REND_QUERY", self.rend_query.as_deref(), put_word);
-        put_pair(out, "TIME_CREATED", self.time_created, put_time_usec);
-        put_credential(out, "SOCKS_USERNAME", self.socks_username.as_deref());
-        put_credential(out, "SOCKS_PASSWORD", self.socks_password.as_deref());
-        put_pair(out, "HS_POW", self.hs_pow.filter(|effort| *effort > 0), |out, effort| {
+        put_pair(out, " PURPOSE=", Some(&self.purpose), CircPurpose::put);
+        put_pair(out, " HS_STATE=", self.hs_state.as_ref(), HsState::put);
+        put_pair(out, " REND_QUERY=", self.rend_query.as_deref(), put_word);
+        put_pair(out, " TIME_CREATED=", self.time_created, put_time_usec);
+        put_credential(out, " SOCKS_USERNAME=", self.socks_username.as_deref());
+        put_credential(out, " SOCKS_PASSWORD=", self.socks_password.as_deref());
+        put_pair(out, " HS_POW=", self.hs_pow.filter(|effort| *effort > 0), |out, effort| {
             put(out, "v1,");
             put_u64(out, effort.into());
         });
-        put_pair(out, "CONFLUX_ID", self.conflux_id, |out, id| put_hex_upper(out, &id));
-        put_pair(out, "CONFLUX_RTT", self.conflux_rtt.filter(|rtt| *rtt > 0), put_u64);
+        put_pair(out, " CONFLUX_ID=", self.conflux_id, |out, id| put_hex_upper(out, &id));
+        put_pair(out, " CONFLUX_RTT=", self.conflux_rtt.filter(|rtt| *rtt > 0), put_u64);
     }
 }
 
-/// ` KEY="value"`; nothing for an empty one, as in C Tor.
+/// ` KEY="value"`; nothing for an empty one, as in C Tor. One that begins with a NUL, which ends the text, is as empty.
 pub(super) fn put_credential(out: &mut Vec<u8>, key: &str, value: Option<&[u8]>) {
-    put_pair(out, key, value.filter(|value| !value.is_empty()), put_quoted);
+    put_pair(out, key, value.filter(|value| !matches!(value, [] | [0, ..])), put_quoted);
 }
 
 /// Later versions of the proof of work are later versions' business.
@@ -369,8 +369,8 @@ impl Form for Circ {
     fn put(&self, out: &mut Vec<u8>) {
         put(out, "650 CIRC ");
         self.write_status(out);
-        put_pair(out, "REASON", self.reason.as_ref().map(CircReason::as_str), put_word);
-        put_pair(out, "REMOTE_REASON", self.remote_reason.as_ref().map(CircReason::as_str), put_word);
+        put_pair(out, " REASON=", self.reason.as_ref(), CircReason::put);
+        put_pair(out, " REMOTE_REASON=", self.remote_reason.as_ref(), CircReason::put);
         put(out, "\r\n");
     }
 
@@ -414,9 +414,9 @@ impl Form for CircMinor {
         out.push(b' ');
         put(out, self.change.as_str());
         self.info.put(out);
-        put_pair(out, "OLD_PURPOSE", self.old_purpose.as_ref().map(CircPurpose::as_str), put_word);
-        put_pair(out, "OLD_HS_STATE", self.old_hs_state.as_ref().map(HsState::as_str), put_word);
-        put_pair(out, "OLD_TIME_CREATED", self.old_time_created, put_time_usec);
+        put_pair(out, " OLD_PURPOSE=", self.old_purpose.as_ref().map(CircPurpose::as_str), put_word);
+        put_pair(out, " OLD_HS_STATE=", self.old_hs_state.as_ref().map(HsState::as_str), put_word);
+        put_pair(out, " OLD_TIME_CREATED=", self.old_time_created, put_time_usec);
         put(out, "\r\n");
     }
 

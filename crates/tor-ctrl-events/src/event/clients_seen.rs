@@ -30,7 +30,7 @@ impl Form for ClientsSeen {
         put(out, "650 CLIENTS_SEEN TimeStarted=\"");
         put_time(out, self.time_started);
         out.push(b'"');
-        for (key, counts) in [("CountrySummary", &self.countries), ("IPVersions", &self.ip_versions)] {
+        for (key, counts) in [(" CountrySummary=", &self.countries), (" IPVersions=", &self.ip_versions)] {
             put_pair(out, key, Some(counts), |out, counts| {
                 put_list(out, counts, |out, (name, count)| put_count(out, name, b'=', *count));
             });

@@ -45,7 +45,7 @@ pub struct Signal {
 impl Form for Signal {
     fn put(&self, out: &mut Vec<u8>) {
         put(out, "650 SIGNAL ");
-        put_word(out, self.signal.as_str());
+        SignalName::put(out, &self.signal);
         put(out, "\r\n");
     }
 

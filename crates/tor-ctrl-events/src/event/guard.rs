@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Form;
 use crate::{
     LongName, ParseError,
-    text::{Raw, Text, put, put_word},
+    text::{Raw, Text, put},
     words::words,
 };
 
@@ -45,7 +45,7 @@ impl Form for Guard {
         put(out, "650 GUARD ENTRY ");
         self.relay.put(out);
         out.push(b' ');
-        put_word(out, self.status.as_str());
+        GuardStatus::put(out, &self.status);
         put(out, "\r\n");
     }
 

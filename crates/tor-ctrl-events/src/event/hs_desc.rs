@@ -91,16 +91,16 @@ impl Form for HsDesc {
         out.push(b' ');
         put_word(out, self.address.as_deref().unwrap_or(UNKNOWN));
         out.push(b' ');
-        put_word(out, self.auth.as_str());
+        HsAuth::put(out, &self.auth);
         out.push(b' ');
         put_relay(out, self.hsdir.as_ref());
         if let Some(desc_id) = &self.desc_id {
             out.push(b' ');
             put_word(out, desc_id);
         }
-        put_pair(out, "REASON", self.reason.as_ref().map(HsDescReason::as_str), put_word);
-        put_pair(out, "REPLICA", self.replica.map(u64::from), put_u64);
-        put_pair(out, "HSDIR_INDEX", self.hsdir_index.as_deref(), put_word);
+        put_pair(out, " REASON=", self.reason.as_ref(), HsDescReason::put);
+        put_pair(out, " REPLICA=", self.replica.map(u64::from), put_u64);
+        put_pair(out, " HSDIR_INDEX=", self.hsdir_index.as_deref(), put_word);
         put(out, "\r\n");
     }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Form;
 use crate::{
     ConnId, Endpoint, LongName, ParseError,
-    text::{Raw, Text, lossless, put, put_pair, put_u64, put_word},
+    text::{Raw, Text, lossless, put, put_pair, put_u64},
     words::words,
 };
 
@@ -121,9 +121,9 @@ impl Form for OrConn {
     fn put(&self, out: &mut Vec<u8>) {
         put(out, "650 ORCONN ");
         self.write_status(out);
-        put_pair(out, "REASON", self.reason.as_ref().map(OrConnReason::as_str), put_word);
-        put_pair(out, "NCIRCS", self.ncircs.filter(|count| *count > 0).map(u64::from), put_u64);
-        put_pair(out, "ID", self.id.map(|id| id.0), put_u64);
+        put_pair(out, " REASON=", self.reason.as_ref(), OrConnReason::put);
+        put_pair(out, " NCIRCS=", self.ncircs.filter(|count| *count > 0).map(u64::from), put_u64);
+        put_pair(out, " ID=", self.id.map(|id| id.0), put_u64);
         put(out, "\r\n");
     }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Form, circ::put_credential};
 use crate::{
     CircuitId, Endpoint, ParseError, StreamId, json,
-    text::{Args, Raw, Text, put, put_i64, put_list, put_number, put_pair, put_u64, put_word},
+    text::{Args, Raw, Text, put, put_i64, put_list, put_number, put_pair, put_u64},
     words::words,
 };
 
@@ -225,12 +225,12 @@ impl Default for StreamClient {
 /// Each part with a blank before it.
 impl Text for StreamClient {
     fn put(&self, out: &mut Vec<u8>) {
-        put_credential(out, "SOCKS_USERNAME", self.socks_username.as_deref());
-        put_credential(out, "SOCKS_PASSWORD", self.socks_password.as_deref());
-        put_pair(out, "CLIENT_PROTOCOL", Some(self.protocol.as_str()), put_word);
-        put_number(out, "NYM_EPOCH", self.nym_epoch);
-        put_pair(out, "SESSION_GROUP", Some(self.session_group), put_i64);
-        put_pair(out, "ISO_FIELDS", Some(self.iso_fields.words()), |out, words| put_list(out, words, put));
+        put_credential(out, " SOCKS_USERNAME=", self.socks_username.as_deref());
+        put_credential(out, " SOCKS_PASSWORD=", self.socks_password.as_deref());
+        put_pair(out, " CLIENT_PROTOCOL=", Some(&self.protocol), ClientProtocol::put);
+        put_number(out, " NYM_EPOCH=", self.nym_epoch);
+        put_pair(out, " SESSION_GROUP=", Some(self.session_group), put_i64);
+        put_pair(out, " ISO_FIELDS=", Some(self.iso_fields.words()), |out, words| put_list(out, words, put));
     }
 }
 
@@ -338,11 +338,11 @@ impl Form for Stream {
     fn put(&self, out: &mut Vec<u8>) {
         put(out, "650 STREAM ");
         self.write_status(out);
-        put_pair(out, "REASON", self.reason.as_ref().map(StreamReason::as_str), put_word);
-        put_pair(out, "REMOTE_REASON", self.remote_reason.as_ref().map(StreamReason::as_str), put_word);
-        put_pair(out, "SOURCE", self.source.as_ref().map(RemapSource::as_str), put_word);
-        put_pair(out, "SOURCE_ADDR", self.source_addr.as_ref(), |out, address| address.put(out));
-        put_pair(out, "PURPOSE", self.purpose.as_ref().map(StreamPurpose::as_str), put_word);
+        put_pair(out, " REASON=", self.reason.as_ref(), StreamReason::put);
+        put_pair(out, " REMOTE_REASON=", self.remote_reason.as_ref(), StreamReason::put);
+        put_pair(out, " SOURCE=", self.source.as_ref(), RemapSource::put);
+        put_pair(out, " SOURCE_ADDR=", self.source_addr.as_ref(), |out, address| address.put(out));
+        put_pair(out, " PURPOSE=", self.purpose.as_ref(), StreamPurpose::put);
         if let Some(client) = &self.client {
             client.put(out);
         }

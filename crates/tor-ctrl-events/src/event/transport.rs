@@ -38,7 +38,7 @@ pub struct TransportLaunched {
 impl Form for TransportLaunched {
     fn put(&self, out: &mut Vec<u8>) {
         put(out, "650 TRANSPORT_LAUNCHED ");
-        put_word(out, self.mode.as_str());
+        TransportMode::put(out, &self.mode);
         out.push(b' ');
         put_word(out, &self.name);
         out.push(b' ');

@@ -10,19 +10,17 @@ const END: u64 = 253_402_300_800;
 /// `2026-11-22T12:55:01.033570`.
 pub(crate) fn put_time_usec(out: &mut Vec<u8>, time: SystemTime) {
     let (seconds, micros) = since_epoch(time);
-    let mut text = *b"0000-00-00T00:00:00.000000";
-    write_civil(&mut text, seconds);
-    if let Some(fraction) = text.get_mut(20..) {
-        write_digits(fraction, micros.into());
-    }
-    out.extend_from_slice(&text);
+    let [y, e, a, r, o, n, d, i, h, u, m, t, s, c] = civil(seconds);
+    let ([v, w], [x, z], [p, q]) = (pair(micros / 10_000), pair(micros / 100 % 100), pair(micros % 100));
+    out.extend_from_slice(&[
+        y, e, a, r, b'-', o, n, b'-', d, i, b'T', h, u, b':', m, t, b':', s, c, b'.', v, w, x, z, p, q,
+    ]);
 }
 
 /// `2026-11-22 12:55:01`.
 pub(crate) fn put_time(out: &mut Vec<u8>, time: SystemTime) {
-    let mut text = *b"0000-00-00 00:00:00";
-    write_civil(&mut text, since_epoch(time).0);
-    out.extend_from_slice(&text);
+    let [y, e, a, r, o, n, d, i, h, u, m, t, s, c] = civil(since_epoch(time).0);
+    out.extend_from_slice(&[y, e, a, r, b'-', o, n, b'-', d, i, b' ', h, u, b':', m, t, b':', s, c]);
 }
 
 /// Either form; the fraction of a second may have one to nine digits.
@@ -65,29 +63,29 @@ fn since_epoch(time: SystemTime) -> (u64, u32) {
     (since.as_secs().min(END - 1), since.subsec_micros())
 }
 
-/// Fills in the digits of `0000-00-00 00:00:00`, the head of both forms.
-fn write_civil(text: &mut [u8], seconds: u64) {
-    let (year, month, day) = civil_from_days(seconds / DAY);
-    let of_day = seconds % DAY;
-    let fields =
-        [(0..4, year), (5..7, month), (8..10, day), (11..13, of_day / 3600), (14..16, of_day / 60 % 60)];
-    for (place, value) in fields.into_iter().chain([(17..19, of_day % 60)]) {
-        if let Some(digits) = text.get_mut(place) {
-            write_digits(digits, value);
-        }
-    }
+/// The digits of year, month, day, hour, minute and second.
+fn civil(seconds: u64) -> [u8; 14] {
+    let (year, month, day) = civil_from_days(narrow(seconds / DAY));
+    let of_day = narrow(seconds % DAY);
+    let ([y, e], [a, r], [o, n], [d, i]) = (pair(year / 100), pair(year % 100), pair(month), pair(day));
+    let ([h, u], [m, t], [s, c]) = (pair(of_day / 3600), pair(of_day / 60 % 60), pair(of_day % 60));
+    [y, e, a, r, o, n, d, i, h, u, m, t, s, c]
 }
 
-fn write_digits(places: &mut [u8], mut number: u64) {
-    for place in places.iter_mut().rev() {
-        *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-    }
+/// A count of days, or of seconds of a day: divisions of the narrower are cheaper.
+fn narrow(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or_default()
+}
+
+/// The two digits of a number below 100.
+fn pair(number: u32) -> [u8; 2] {
+    let ([tens, ..], [ones, ..]) = ((number / 10).to_le_bytes(), (number % 10).to_le_bytes());
+    [b'0'.wrapping_add(tens), b'0' + ones]
 }
 
 /// Year, month and day of a count of days since 1970-01-01. The year is taken to begin in March, so that the leap day is
 /// its last; 719,468 days lie between 0000-03-01 and 1970-01-01.
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
+fn civil_from_days(days: u32) -> (u32, u32, u32) {
     let days = days + 719_468;
     let era = days / 146_097;
     let of_era = days % 146_097;
@@ -96,7 +94,7 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let march_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * march_month + 2) / 5 + 1;
     let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+    (year_of_era + era * 400 + u32::from(month <= 2), month, day)
 }
 
 /// The count of days since 1970-01-01; the inverse of [`civil_from_days`].
