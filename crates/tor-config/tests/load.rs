@@ -224,7 +224,7 @@ fn what_is_not_built_is_refused_unless_it_is_off() {
         "HiddenServiceDir /x",
         "DNSPort 53",
         "TransPort 1",
-        "MapAddress a b",
+        "TrackHostExits .a.com",
         "FascistFirewall 1",
         "Sandbox 1",
         "User nobody",
