@@ -19,7 +19,7 @@ pub(crate) struct Ci {
     #[arg(long)]
     no_proofs: bool,
     /// Seconds for each fuzz target.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 5)]
     fuzz_seconds: u32,
 }
 
