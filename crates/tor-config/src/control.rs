@@ -179,8 +179,7 @@ fn listeners(
     if !guarded && (tcp || open) {
         let what = if tcp { "ControlPort is open" } else { "ControlSocket is world writable" };
         notices.push(Notice::warn(format!(
-            "{what}, but no authentication method has been configured: any program on this computer can reconfigure \
-             this client. Set CookieAuthentication or HashedControlPassword."
+            "{what} to every program of this computer: neither CookieAuthentication nor HashedControlPassword is set."
         )));
     }
     Ok(listeners)
@@ -219,16 +218,13 @@ fn refuse_unguarded(listeners: &mut Vec<Bind>, guarded: bool, notices: &mut Vec<
     }
     if guarded {
         notices.push(Notice::warn(
-            "You have a ControlPort set to accept connections from a non-local address.  Programs not running on your \
-             computer can reconfigure this client if they learn the password, and the control protocol is not \
-             encrypted. Listen on 127.0.0.1, and use a tunnel for remote connections.",
+            "A ControlPort is open to other machines. The control protocol is not encrypted: whoever listens on the way \
+             learns the password, and controls this client. Listen on 127.0.0.1, and come through a tunnel.",
         ));
     } else {
         notices.push(Notice::warn(
-            "You have a ControlPort set to accept unauthenticated connections from a non-local address.  Programs not \
-             running on your computer could reconfigure this client without so much as a password.  That's so bad that \
-             I'm closing your ControlPort for you.  Set HashedControlPassword or CookieAuthentication, and use a tunnel \
-             for remote connections.",
+            "A ControlPort would let any other machine control this client, with neither password nor cookie. That port \
+             is not opened. Set HashedControlPassword or CookieAuthentication, and come through a tunnel.",
         ));
         listeners.retain(|bind| !exposed(bind));
     }
