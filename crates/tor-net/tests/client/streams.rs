@@ -179,6 +179,28 @@ async fn a_controller_attaches_streams() {
     world.assert_content();
 }
 
+/// Otherwise two identities would leave through one circuit: the first put there by hand, the second by Tor.
+#[tokio::test]
+async fn a_circuit_that_was_chosen_by_hand_is_given_to_no_other() {
+    let (world, port) = ready().await;
+    let circuit = world.circuit().await;
+    world.ledger.leave_streams_unattached(true);
+    let (stream, asking) = world.waiting(&port, "echo").await;
+    assert_eq!(within(world.ledger.attach_stream(stream, Some(circuit), None)).await, Ok(()));
+    let by_hand = within(asking).await.unwrap();
+    world.ledger.leave_streams_unattached(false);
+    let mut others = Vec::new();
+    for _ in 0..6 {
+        world.ledger.new_nym();
+        let mut app = App::connect(&port).await;
+        assert_eq!(app.ask(CONNECT, "echo").await, SUCCEEDED);
+        others.push(app);
+    }
+    let on_it = world.ledger.streams().iter().filter(|stream| stream.circuit == Some(circuit)).count();
+    assert_eq!((on_it, world.ledger.streams().len()), (1, 7));
+    drop((by_hand, others));
+}
+
 #[tokio::test]
 async fn an_unanswered_stream_moves_on_and_a_refused_one_waits_again() {
     let (world, port) = ready().await;
